@@ -1,0 +1,107 @@
+//! The server's configuration: written by the operator into a ConfigMap, read by the server.
+
+use serde::{Deserialize, Serialize};
+use std::net::{Ipv4Addr, SocketAddr};
+
+/// All that the server is told from outside. Unknown fields are refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+pub struct ServerConfig {
+    /// Which model to serve, and under which name.
+    pub model: ModelConfig,
+    /// What one server admits.
+    pub limits: Limits,
+    /// Where it listens.
+    pub listen: Listen,
+    /// File that receives the reason of a failed start; Kubernetes shows it in the pod's status.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub termination_log: Option<String>,
+}
+
+/// Which model to serve.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+pub struct ModelConfig {
+    /// Name in URLs and metrics; the name in the model file if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Version on metrics and in answers; the model file's own, or the first 8 characters of its
+    /// sha256, if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// Where the model file is.
+    pub source: ModelSource,
+    /// Lower-case hex sha256 of the model file, checked before it is parsed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+}
+
+/// Where the model file is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum ModelSource {
+    /// A model inside the binary.
+    Builtin(Builtin),
+    /// A file on a mounted volume.
+    File(String),
+}
+
+/// Models inside the binary.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "kebab-case")]
+pub enum Builtin {
+    /// Pima Indians diabetes: 8 measurements, outcome 0 or 1.
+    #[default]
+    Diabetes,
+}
+
+/// What one server admits; anything beyond is refused with a reason.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+pub struct Limits {
+    /// Requests that may be worked on at once.
+    pub max_concurrent_requests: u32,
+    /// Rows in one request.
+    pub max_batch_rows: u32,
+    /// Bytes in one request body.
+    pub max_body_bytes: u64,
+    /// Milliseconds until a request is given up.
+    pub request_timeout_ms: u64,
+}
+
+/// Where the server listens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+pub struct Listen {
+    /// Predictions and documentation.
+    pub http: SocketAddr,
+    /// Metrics and health on a listener of their own; without it both are on `http` alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub admin: Option<SocketAddr>,
+}
+
+impl Default for ModelSource {
+    fn default() -> Self {
+        Self::Builtin(Builtin::default())
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_concurrent_requests: 64,
+            max_batch_rows: 1024,
+            max_body_bytes: 8 * 1024 * 1024,
+            request_timeout_ms: 5_000,
+        }
+    }
+}
+
+impl Default for Listen {
+    fn default() -> Self {
+        Self {
+            http: (Ipv4Addr::LOCALHOST, crate::endpoints::HTTP.number).into(),
+            admin: None,
+        }
+    }
+}

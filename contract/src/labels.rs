@@ -1,0 +1,161 @@
+//! Closed sets of label values. A label never takes a value from a request.
+
+/// Declares an enum whose variants are the only values that a label may take.
+macro_rules! closed_set {
+    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $text:literal,)+ }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum $name { $($(#[$variant_doc])* $variant,)+ }
+
+        impl $name {
+            /// Every value, in the order of declaration.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
+
+            /// The label value.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $text,)+ }
+            }
+
+            /// The value that `text` names, if any.
+            pub fn parse(text: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|value| value.as_str() == text)
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+    };
+}
+
+closed_set! {
+    /// `method` of a request.
+    Method {
+        /// GET
+        Get = "GET",
+        /// POST
+        Post = "POST",
+        /// Any other method, known or invented.
+        Other = "other",
+    }
+}
+
+closed_set! {
+    /// `endpoint` of a request: the route's template, never the path as sent.
+    Endpoint {
+        /// Predictions in this project's own format.
+        Predict = "/predict",
+        /// Ground truth for earlier predictions.
+        Feedback = "/feedback",
+        /// Health as a person reads it.
+        Health = "/health",
+        /// Interactive documentation.
+        Docs = "/docs",
+        /// The OpenAPI description.
+        OpenApi = "/openapi.json",
+        /// Prometheus text exposition.
+        Metrics = "/metrics",
+        /// Open Inference Protocol v2: server metadata.
+        V2Server = "/v2",
+        /// Open Inference Protocol v2: liveness.
+        V2Live = "/v2/health/live",
+        /// Open Inference Protocol v2: readiness of the server.
+        V2Ready = "/v2/health/ready",
+        /// Open Inference Protocol v2: model metadata.
+        V2Model = "/v2/models/{model}",
+        /// Open Inference Protocol v2: readiness of the model.
+        V2ModelReady = "/v2/models/{model}/ready",
+        /// Open Inference Protocol v2: predictions.
+        V2Infer = "/v2/models/{model}/infer",
+        /// Everything that matches no route.
+        Other = "other",
+    }
+}
+
+closed_set! {
+    /// `error_type` of a failed request.
+    ErrorType {
+        /// The request was understood and is wrong.
+        Validation = "validation",
+        /// The body or the batch is larger than the configured limit.
+        TooLarge = "too_large",
+        /// More requests at once than the server admits.
+        Overload = "overload",
+        /// The deadline of the request passed.
+        Timeout = "timeout",
+        /// The API key is missing or wrong.
+        Unauthorized = "unauthorized",
+        /// No such route, model or version.
+        NotFound = "not_found",
+        /// A fault of the server.
+        Internal = "internal",
+        /// The client went away before the answer.
+        Cancelled = "cancelled",
+    }
+}
+
+closed_set! {
+    /// Why a model could not be loaded: `reason` of the failure counter, the first word of the
+    /// termination message, and the reason of the `ModelLoaded` condition.
+    LoadFailure {
+        /// No file at the configured path.
+        NotFound = "NotFound",
+        /// The path is not a regular file, or reading it failed.
+        Unreadable = "Unreadable",
+        /// The file is larger than the limit, packed or unpacked.
+        TooLarge = "TooLarge",
+        /// The sha256 of the file is not the configured one.
+        ChecksumMismatch = "ChecksumMismatch",
+        /// The file is damaged, or its parts contradict each other.
+        Corrupt = "Corrupt",
+        /// A format version or algorithm that this server does not know.
+        Unsupported = "Unsupported",
+        /// The model does not reproduce the predictions recorded at training.
+        SelfTestFailed = "SelfTestFailed",
+    }
+}
+
+closed_set! {
+    /// `reason` of a feature value that the model was not trained for.
+    InvalidFeature {
+        /// Absent or null.
+        Missing = "missing",
+        /// Not a finite number.
+        Type = "type",
+        /// Outside the range seen in training; predicted all the same.
+        Range = "range",
+    }
+}
+
+closed_set! {
+    /// `reason` of refused ground truth.
+    FeedbackRejection {
+        /// The prediction id is not one of this server's.
+        Malformed = "malformed",
+        /// The prediction id was altered.
+        Checksum = "checksum",
+        /// The prediction was made by another model version.
+        UnknownVersion = "unknown_version",
+        /// The prediction is older than the server accepts.
+        Expired = "expired",
+        /// The ground truth is not a class or value that the model can predict.
+        Actual = "actual",
+    }
+}
+
+closed_set! {
+    /// `type` of process memory.
+    Memory {
+        /// Resident set size.
+        Rss = "rss",
+        /// Virtual memory size.
+        Vms = "vms",
+    }
+}
+
+/// Value of the `outcome` label for regression models.
+pub const OUTCOME_VALUE: &str = "value";
+/// Value of the `feature` label for the model's own prediction.
+pub const PREDICTION_FEATURE: &str = "@prediction";

@@ -1,0 +1,225 @@
+//! The model file: one JSON document, plain or gzip, that carries all that serving and
+//! monitoring need. Written by training, read by loading; see `docs/model-file.md`.
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+/// Format version that this build writes and reads.
+pub const FORMAT: u32 = 1;
+
+/// The whole document.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelFile {
+    /// [`FORMAT`]; any other is refused before the rest is looked at.
+    pub format: u32,
+    /// What the model is and what it was trained on.
+    pub manifest: Manifest,
+    /// Rows of the held-out data with their predictions: predicted again at every load.
+    pub golden: Vec<Golden>,
+    /// The estimator as serde writes it; its shape depends on `manifest.algorithm`.
+    pub estimator: Box<RawValue>,
+}
+
+/// What the model is and what it was trained on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// Name, as in `/v2/models/{name}`.
+    pub name: String,
+    /// Version given at training, if any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// What is predicted.
+    pub task: Task,
+    /// How it is predicted.
+    pub algorithm: Algorithm,
+    /// Name of the predicted column.
+    pub target: String,
+    /// The columns of a row, in order.
+    pub features: Vec<Feature>,
+    /// Class names by class index; empty for regression.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub classes: Vec<String>,
+    /// How the model was trained and how well it did.
+    pub training: Training,
+    /// Distribution of the training data, to compare live traffic with.
+    pub reference: Reference,
+}
+
+/// What is predicted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Task {
+    /// One of two or more classes.
+    Classification,
+    /// A number.
+    Regression,
+}
+
+/// How it is predicted. A [`Task`] and an algorithm together name one estimator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Algorithm {
+    /// Logistic regression (classification).
+    LogisticRegression,
+    /// Ordinary least squares (regression).
+    LinearRegression,
+    /// Least squares with an L2 penalty (regression).
+    Ridge,
+    /// Least squares with an L1 penalty (regression).
+    Lasso,
+    /// Least squares with both penalties (regression).
+    ElasticNet,
+    /// One decision tree (both tasks).
+    DecisionTree,
+    /// Trees on bootstrap samples (both tasks).
+    RandomForest,
+    /// Trees with random thresholds (regression).
+    ExtraTrees,
+    /// Nearest neighbours (both tasks).
+    Knn,
+    /// Gaussian naive Bayes (classification).
+    GaussianNb,
+    /// Support vector machine (both tasks).
+    Svm,
+}
+
+/// One column of a row.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Feature {
+    /// Column name.
+    pub name: String,
+    /// Whether training saw whole numbers only.
+    pub kind: FeatureKind,
+    /// Smallest value seen in training.
+    pub min: f64,
+    /// Largest value seen in training.
+    pub max: f64,
+    /// Share of training rows without a value, 0 to 1.
+    pub missing: f64,
+    /// What stands in for a missing value: the median seen in training. Without it a missing
+    /// value is an error.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fill: Option<f64>,
+}
+
+/// The numbers that a feature took in training.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FeatureKind {
+    /// Whole numbers only.
+    Integer,
+    /// Any finite number.
+    Float,
+}
+
+/// How the model was trained and how well it did.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Training {
+    /// Rows trained on.
+    pub rows: usize,
+    /// Rows held out for the report.
+    pub test_rows: usize,
+    /// Seed of the split and of the algorithm.
+    pub seed: u64,
+    /// Quality on the held-out rows.
+    pub report: Report,
+}
+
+/// Quality on the held-out rows.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Report {
+    /// Classification.
+    Classification(ClassificationReport),
+    /// Regression.
+    Regression(RegressionReport),
+}
+
+/// Quality of a classifier on the held-out rows. Shares, 0 to 1.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClassificationReport {
+    /// Share of rows predicted right.
+    pub accuracy: f64,
+    /// Of the rows predicted as a class, the share that is of it; by class.
+    pub precision: Vec<f64>,
+    /// Of the rows of a class, the share predicted as it; by class.
+    pub recall: Vec<f64>,
+    /// Area under the ROC curve, one class against the rest, averaged over the classes; None if
+    /// the algorithm has no probabilities.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub roc_auc: Option<f64>,
+    /// Rows counted by actual class (outer) and predicted class (inner).
+    pub confusion: Vec<Vec<usize>>,
+}
+
+/// Quality of a regression on the held-out rows, in the target's unit.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RegressionReport {
+    /// Root mean squared error.
+    pub rmse: f64,
+    /// Mean absolute error.
+    pub mae: f64,
+    /// Coefficient of determination; 1 is perfect, 0 is no better than the mean.
+    pub r2: f64,
+}
+
+/// Distribution of the training data.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reference {
+    /// One profile per feature, in the order of the features.
+    pub features: Vec<Profile>,
+    /// Of the prediction: the value, or the probability of the class at index 1 (its label, 0 or
+    /// 1, if the algorithm has no probabilities).
+    pub prediction: Profile,
+}
+
+/// A distribution in bins: bin `i` holds values in `(edges[i-1], edges[i]]`, the first and last
+/// bins are open-ended, so there is one more share than edges.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Profile {
+    /// Inner edges, strictly rising: the distinct deciles of the training data.
+    pub edges: Vec<f64>,
+    /// Share of the training data in each bin; they sum to 1.
+    pub shares: Vec<f64>,
+}
+
+impl Profile {
+    /// Index of the bin that holds `value`.
+    pub fn bin(&self, value: f64) -> usize {
+        self.edges.partition_point(|edge| *edge < value)
+    }
+}
+
+/// A row with the prediction that the trained model gave for it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Golden {
+    /// The row, one number per feature.
+    pub input: Vec<f64>,
+    /// What the model must answer, bit for bit.
+    pub output: GoldenOutput,
+}
+
+/// Prediction of one row.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum GoldenOutput {
+    /// Classification.
+    Class {
+        /// Class index.
+        label: usize,
+        /// Probability of each class; None if the algorithm has none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        probabilities: Option<Vec<f64>>,
+    },
+    /// Regression.
+    Value(f64),
+}

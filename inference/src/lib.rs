@@ -1,0 +1,12 @@
+//! Serves one tabular model, and trains the files it serves.
+//!
+//! ```text
+//! CSV ─table→ Table ─train→ ModelFile ─────────────file──────────────→ load ─→ LoadedModel
+//!                                                                                │
+//! request ─decode→ rows of the client ─validate→ Batch ─predict→ Predictions ─encode→ answer
+//! ```
+#![forbid(unsafe_code)]
+
+pub mod artifact;
+pub mod load;
+pub mod model;
