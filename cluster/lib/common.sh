@@ -26,6 +26,14 @@ wait_for() {
   done
 }
 
+# program_of PID: the name under which a process was started; nothing if it has ended, even where nobody has waited for it.
+program_of() {
+  local program=
+  [ -r "/proc/${1:-none}/cmdline" ] || return 0
+  IFS= read -r -d '' program <"/proc/${1:-none}/cmdline" || true
+  printf '%s' "${program##*/}"
+}
+
 is_debian_root() { [ "$(id -u)" = 0 ] && have apt-get; }
 
 # need_packages PACKAGE…: installs those Debian packages that are missing.
