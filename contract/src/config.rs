@@ -80,6 +80,15 @@ pub struct Listen {
     pub admin: Option<SocketAddr>,
 }
 
+impl Builtin {
+    /// Its version on metrics and answers; the model file in the binary carries the same.
+    pub const fn version(self) -> &'static str {
+        match self {
+            Self::Diabetes => "1",
+        }
+    }
+}
+
 impl Default for ModelSource {
     fn default() -> Self {
         Self::Builtin(Builtin::default())

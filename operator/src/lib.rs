@@ -1,1 +1,30 @@
-//! x
+//! Turns ModelServices into running, monitored models.
+//!
+//! ```text
+//! ModelService ─observe→ World ─validate→ Plan ─render→ Children<Rendered>
+//!                                                          │
+//! ModelServiceStatus ←status─ Children<Applied> ←──apply───┘
+//! ```
+//!
+//! Only `observe`, `apply` and the one patch in `status` speak with the API server.
+#![forbid(unsafe_code)]
+
+pub mod admin;
+pub mod api;
+pub mod apply;
+pub mod backoff;
+pub mod caches;
+pub mod cli;
+pub mod controller;
+pub mod error;
+pub mod meta;
+pub mod metrics;
+pub mod observe;
+pub mod plan;
+pub mod prometheus_operator;
+pub mod promql;
+pub mod render;
+pub mod status;
+pub mod validate;
+pub mod world;
+pub mod yaml;

@@ -1,0 +1,150 @@
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity as KubeQuantity;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+
+/// An amount as Kubernetes writes it: `250m`, `1`, `64Mi`. A bare number may stay unquoted.
+#[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Eq)]
+#[serde(from = "IntOrText", into = "String")]
+pub struct Quantity(pub String);
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum IntOrText {
+    Int(i64),
+    Text(String),
+}
+
+impl From<IntOrText> for Quantity {
+    fn from(value: IntOrText) -> Self {
+        match value {
+            IntOrText::Int(number) => Self(number.to_string()),
+            IntOrText::Text(text) => Self(text),
+        }
+    }
+}
+
+impl From<Quantity> for String {
+    fn from(quantity: Quantity) -> Self {
+        quantity.0
+    }
+}
+
+impl From<&str> for Quantity {
+    fn from(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
+
+impl From<&Quantity> for KubeQuantity {
+    fn from(quantity: &Quantity) -> Self {
+        Self(quantity.0.clone())
+    }
+}
+
+impl JsonSchema for Quantity {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Quantity".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "x-kubernetes-int-or-string": true,
+            "anyOf": [{"type": "integer"}, {"type": "string"}],
+            "maxLength": 20,
+            "pattern": r"^[0-9]+(\.[0-9]{1,3})?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$",
+        })
+    }
+}
+
+/// A text that is no [`Quantity`] of the wanted kind.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("'{0}' is not an amount such as 250m, 1, 64Mi or 1.5Gi")]
+pub struct QuantityError(pub String);
+
+/// Suffixes and what they multiply by, in thousandths; longer ones first.
+const SUFFIXES: [(&str, u128); 10] = [
+    ("Ki", 1000 << 10),
+    ("Mi", 1000 << 20),
+    ("Gi", 1000 << 30),
+    ("Ti", 1000 << 40),
+    ("m", 1),
+    ("k", 1_000_000),
+    ("M", 1_000_000_000),
+    ("G", 1_000_000_000_000),
+    ("T", 1_000_000_000_000_000),
+    ("", 1000),
+];
+
+impl Quantity {
+    /// The amount in thousandths, rounded down.
+    pub fn thousandths(&self) -> Result<u128, QuantityError> {
+        SUFFIXES
+            .iter()
+            .find_map(|(suffix, factor)| scaled(self.0.strip_suffix(suffix)?, *factor))
+            .ok_or_else(|| QuantityError(self.0.clone()))
+    }
+
+    /// The amount in whole units, such as bytes, rounded down.
+    pub fn units(&self) -> Result<u64, QuantityError> {
+        u64::try_from(self.thousandths()? / 1000).map_err(|_| QuantityError(self.0.clone()))
+    }
+}
+
+/// `number × factor` for a decimal number with at most three places.
+fn scaled(number: &str, factor: u128) -> Option<u128> {
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    if !digits(whole) || !digits(fraction) || fraction.len() > 3 {
+        return None;
+    }
+    let thousandths = format!("{fraction:0<3}").parse::<u128>().ok()?;
+    let value = whole
+        .parse::<u128>()
+        .ok()?
+        .checked_mul(1000)?
+        .checked_add(thousandths)?;
+    Some(value.checked_mul(factor)? / 1000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case("250m", 250)]
+    #[case("1", 1_000)]
+    #[case("1.5", 1_500)]
+    #[case("0.25", 250)]
+    #[case("64Mi", 64 * 1024 * 1024 * 1000)]
+    #[case("1.5Gi", 1536 * 1024 * 1024 * 1000)]
+    #[case("2k", 2_000_000)]
+    fn amounts_are_read_as_kubernetes_reads_them(#[case] text: &str, #[case] thousandths: u128) {
+        assert_eq!(Quantity::from(text).thousandths(), Ok(thousandths));
+    }
+
+    #[rstest]
+    #[case("")]
+    #[case("Mi")]
+    #[case("-1")]
+    #[case("1e3")]
+    #[case("1.2345")]
+    #[case("1 Gi")]
+    #[case("99999999999999999999999999999999999999Ti")]
+    fn anything_else_is_refused(#[case] text: &str) {
+        assert!(Quantity::from(text).thousandths().is_err());
+    }
+
+    #[test]
+    fn a_bare_number_needs_no_quotes() {
+        assert_eq!(
+            serde_json::from_str::<Quantity>("2").unwrap(),
+            Quantity::from("2")
+        );
+    }
+}

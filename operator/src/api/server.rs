@@ -1,0 +1,64 @@
+use super::{Duration, Quantity};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// CPU and memory of each pod.
+#[derive(JsonSchema, Serialize, Deserialize, Debug, Clone, PartialEq, Eq)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ResourcesSpec {
+    /// What the scheduler reserves.
+    pub requests: ResourceList,
+    /// What a pod may use at most. Memory defaults to the request, so that a pod is never killed
+    /// for memory that it was promised; CPU has no limit by default.
+    pub limits: ResourceList,
+}
+
+/// Amounts of CPU and memory.
+#[derive(JsonSchema, Serialize, Deserialize, Debug, Clone, Default, PartialEq, Eq)]
+pub struct ResourceList {
+    /// Cores, such as `250m` or `1`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu: Option<Quantity>,
+    /// Bytes, such as `64Mi`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<Quantity>,
+}
+
+impl Default for ResourcesSpec {
+    fn default() -> Self {
+        Self {
+            requests: ResourceList {
+                cpu: Some("50m".into()),
+                memory: Some("64Mi".into()),
+            },
+            limits: ResourceList::default(),
+        }
+    }
+}
+
+/// What each pod admits.
+#[derive(JsonSchema, Serialize, Deserialize, Debug, Clone, PartialEq, Eq)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ServerSpec {
+    /// Requests worked on at once; more are answered with 503 and Retry-After.
+    #[schemars(range(min = 1, max = 10_000))]
+    pub max_concurrent_requests: u32,
+    /// Rows in one request.
+    #[schemars(range(min = 1, max = 100_000))]
+    pub max_batch_rows: u32,
+    /// Size of one request body.
+    pub max_body_bytes: Quantity,
+    /// Time after which a request is given up with 504.
+    pub request_timeout: Duration,
+}
+
+impl Default for ServerSpec {
+    fn default() -> Self {
+        Self {
+            max_concurrent_requests: 64,
+            max_batch_rows: 1024,
+            max_body_bytes: "8Mi".into(),
+            request_timeout: "5s".into(),
+        }
+    }
+}

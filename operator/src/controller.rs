@@ -1,0 +1,201 @@
+//! Watches ModelServices and all that belongs to them, and reconciles what was touched.
+
+use crate::api::ModelService;
+use crate::apply::{Applied, Applier, Owner};
+use crate::backoff::{self, Backoff};
+use crate::caches::{self, Caches};
+use crate::error::{Error, Retry};
+use crate::meta;
+use crate::metrics::Metrics;
+use crate::observe::observe;
+use crate::plan::{Plan, Settings};
+use crate::render::{Children, render};
+use crate::status::{Verdict, publish::publish, status};
+use crate::validate::validate;
+use crate::world::World;
+use futures::{FutureExt, StreamExt};
+use kube::runtime::controller::{Action, Config, Controller};
+use kube::runtime::events::{Recorder, Reporter};
+use kube::runtime::watcher::{self, Event, watcher};
+use kube::runtime::{WatchStreamExt, reflector};
+use kube::{Api, Client, ResourceExt};
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// Reconciles that run at once.
+const CONCURRENCY: u16 = 16;
+/// After this long a reconcile is given up, so that an API server that never answers cannot
+/// wedge a ModelService. Shorter than a pod's termination grace.
+const DEADLINE: Duration = Duration::from_secs(25);
+
+/// The clients that the controller works with.
+#[expect(missing_debug_implementations, reason = "kube's client has none")]
+pub struct Clients {
+    /// For watches, which bring their own time-outs.
+    pub watch: Client,
+    /// For everything else: each call has a deadline.
+    pub work: Client,
+}
+
+/// What every reconcile needs.
+struct Context {
+    client: Client,
+    caches: Arc<Caches>,
+    applier: Applier,
+    settings: Settings,
+    metrics: Metrics,
+    recorder: Recorder,
+    backoff: Backoff,
+}
+
+/// Runs until `shutdown` completes and the reconciles under way have ended. `ready` is set once
+/// every cache is filled.
+pub async fn run(
+    clients: Clients,
+    settings: Settings,
+    metrics: Metrics,
+    ready: Arc<AtomicBool>,
+    shutdown: impl Future<Output = ()> + Send + Sync + 'static,
+) {
+    let (caches, triggers, all_triggers) = caches::start(&clients.watch);
+    let caches = Arc::new(caches);
+    let context = Arc::new(Context {
+        applier: Applier::new(clients.work.clone()),
+        recorder: Recorder::new(clients.work.clone(), Reporter::from(meta::MANAGER)),
+        client: clients.work,
+        caches: Arc::clone(&caches),
+        backoff: Backoff::default(),
+        settings,
+        metrics,
+    });
+    tokio::spawn(async move {
+        caches.wait_until_ready().await;
+        ready.store(true, Ordering::Release);
+        tracing::info!("all caches are filled");
+    });
+    let (store, writer) = reflector::store();
+    let services = watcher(
+        Api::all(clients.watch),
+        watcher::Config::default().timeout(60).page_size(100),
+    )
+    .modify(|ms: &mut ModelService| ms.managed_fields_mut().clear())
+    .default_backoff()
+    .inspect(forget_deleted(Arc::clone(&context)))
+    .reflect(writer)
+    .applied_objects();
+    Controller::for_stream(services, store)
+        .with_config(Config::default().concurrency(CONCURRENCY))
+        .reconcile_on(triggers)
+        .reconcile_all_on(all_triggers)
+        .graceful_shutdown_on(shutdown)
+        .run(reconcile, retry, context)
+        .for_each(|result| async {
+            if let Err(error) = result {
+                tracing::debug!(%error, "controller");
+            }
+        })
+        .await;
+}
+
+/// Frees what was remembered of a ModelService once it is gone.
+fn forget_deleted(context: Arc<Context>) -> impl FnMut(&watcher::Result<Event<ModelService>>) {
+    move |event| match event {
+        Ok(Event::Delete(ms)) => {
+            let uid = ms.uid().unwrap_or_default();
+            context.applier.forget(&uid);
+            context.backoff.reset(&uid);
+            context
+                .metrics
+                .forget(&ms.namespace().unwrap_or_default(), &ms.name_any());
+        }
+        Ok(_) => {}
+        Err(error) => tracing::warn!(%error, kind = "ModelService", "watch interrupted"),
+    }
+}
+
+/// One reconcile: bounded in time, a panic contained.
+async fn reconcile(ms: Arc<ModelService>, context: Arc<Context>) -> Result<Action, Error> {
+    let _guard = context.metrics.reconcile();
+    let work = AssertUnwindSafe(settle(&ms, &context)).catch_unwind();
+    match tokio::time::timeout(DEADLINE, work).await {
+        Ok(Ok(result)) => result?,
+        Ok(Err(panic)) => {
+            return Err(Error::Panicked {
+                message: panic_message(panic.as_ref()),
+            });
+        }
+        Err(_) => {
+            return Err(Error::Deadline {
+                seconds: DEADLINE.as_secs(),
+            });
+        }
+    }
+    context.backoff.reset(&ms.uid().unwrap_or_default());
+    Ok(Action::requeue(backoff::resync()))
+}
+
+fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_default()
+}
+
+/// ModelService ─observe→ World ─validate→ Plan ─render→ Children ─apply→ Children<Applied> ─status→
+async fn settle(ms: &ModelService, context: &Context) -> Result<(), Error> {
+    if ms.metadata.deletion_timestamp.is_some() {
+        // The garbage collector takes the children.
+        return Ok(());
+    }
+    context.caches.wait_until_ready().await;
+    let world = observe(&context.client, &context.caches, ms).await?;
+    let outcome = converge(ms, context, &world).await;
+    let verdict = match &outcome {
+        Ok((plan, children)) => Verdict::Applied(plan, children),
+        Err(error) => Verdict::Failed(error),
+    };
+    if let Some(statement) = status(ms, &world, &verdict) {
+        let status = publish(&context.client, &context.recorder, ms, statement).await?;
+        context.metrics.observe(ms, &status);
+    }
+    outcome.map(|_| ())
+}
+
+async fn converge(
+    ms: &ModelService,
+    context: &Context,
+    world: &World,
+) -> Result<(Plan, Children<Applied>), Error> {
+    let plan = validate(ms, world, &context.settings)?;
+    let (namespace, uid) = (&plan.id.namespace, ms.uid().unwrap_or_default());
+    let owner = Owner {
+        namespace,
+        uid: &uid,
+    };
+    let children = context.applier.apply(owner, render(&plan), world).await?;
+    Ok((plan, children))
+}
+
+/// What follows a failed reconcile.
+fn retry(ms: Arc<ModelService>, error: &Error, context: Arc<Context>) -> Action {
+    let (namespace, name) = (ms.namespace().unwrap_or_default(), ms.name_any());
+    context.metrics.failed(error.category());
+    tracing::warn!(
+        namespace,
+        name,
+        category = error.category().as_str(),
+        error = error.chain(),
+        "reconcile failed"
+    );
+    match error.retry() {
+        // Not never: what the spec refers to may appear without an event.
+        Retry::OnChange => Action::requeue(backoff::resync().min(SPEC_RECHECK)),
+        Retry::WithBackoff => {
+            Action::requeue(context.backoff.after_failure(&ms.uid().unwrap_or_default()))
+        }
+    }
+}
+
+/// Time until a spec that cannot work is looked at again: the ConfigMap that it names may appear.
+const SPEC_RECHECK: Duration = Duration::from_secs(15);

@@ -1,0 +1,147 @@
+//! What can go wrong in a reconcile, and what is done about it.
+
+use crate::validate::Invalid;
+
+/// A failed reconcile.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A read that failed.
+    #[error("failed to read {what}")]
+    Observe {
+        /// What was read.
+        what: String,
+        /// Why it failed.
+        source: kube::Error,
+    },
+    /// A spec that cannot work.
+    #[error("the spec cannot work")]
+    Invalid(#[from] Invalid),
+    /// A write of a child that failed.
+    #[error("failed to {verb} {kind} {name}")]
+    Apply {
+        /// `apply` or `delete`.
+        verb: &'static str,
+        /// Kind of the child.
+        kind: String,
+        /// Its name.
+        name: String,
+        /// Why it failed.
+        source: kube::Error,
+    },
+    /// A write of the status that failed.
+    #[error("failed to write the status")]
+    Status {
+        /// Why it failed.
+        source: kube::Error,
+    },
+    /// The reconcile took too long and was given up.
+    #[error("gave up after {seconds} seconds")]
+    Deadline {
+        /// Its deadline.
+        seconds: u64,
+    },
+    /// A fault of the operator, contained to one ModelService.
+    #[error("panicked: {message}")]
+    Panicked {
+        /// What the panic said.
+        message: String,
+    },
+}
+
+/// Closed set of categories: metric label and log field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Category {
+    /// The user's to mend.
+    Spec,
+    /// The API server refuses for lack of rights.
+    Forbidden,
+    /// The API server finds the object wrong.
+    Rejected,
+    /// Somebody else wrote at the same time.
+    Conflict,
+    /// The API server cannot be reached, is overloaded, or takes too long.
+    Unavailable,
+    /// A fault of the operator.
+    Internal,
+}
+
+impl Category {
+    /// Every category.
+    pub const ALL: [Self; 5] = [
+        Self::Spec,
+        Self::Forbidden,
+        Self::Rejected,
+        Self::Conflict,
+        Self::Unavailable,
+    ];
+
+    /// The label value.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Spec => "spec",
+            Self::Forbidden => "forbidden",
+            Self::Rejected => "rejected",
+            Self::Conflict => "conflict",
+            Self::Unavailable => "unavailable",
+            Self::Internal => "internal",
+        }
+    }
+}
+
+/// When to try again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retry {
+    /// Nothing changes until the user does.
+    OnChange,
+    /// Soon, then less and less often.
+    WithBackoff,
+}
+
+impl Error {
+    /// Which kind of fault it is.
+    pub fn category(&self) -> Category {
+        match self {
+            Self::Invalid(_) => Category::Spec,
+            Self::Deadline { .. } => Category::Unavailable,
+            Self::Panicked { .. } => Category::Internal,
+            Self::Observe { source, .. } | Self::Apply { source, .. } | Self::Status { source } => {
+                category(source)
+            }
+        }
+    }
+
+    /// When to try again.
+    pub fn retry(&self) -> Retry {
+        match self.category() {
+            Category::Spec => Retry::OnChange,
+            Category::Forbidden
+            | Category::Rejected
+            | Category::Conflict
+            | Category::Unavailable
+            | Category::Internal => Retry::WithBackoff,
+        }
+    }
+
+    /// The error and its causes in one line.
+    pub fn chain(&self) -> String {
+        let mut text = self.to_string();
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            text = format!("{text}: {error}");
+            cause = error.source();
+        }
+        text
+    }
+}
+
+fn category(error: &kube::Error) -> Category {
+    match error {
+        kube::Error::Api(status) => match status.code {
+            401 | 403 => Category::Forbidden,
+            409 => Category::Conflict,
+            400..=499 if status.code != 429 => Category::Rejected,
+            _ => Category::Unavailable,
+        },
+        _ => Category::Unavailable,
+    }
+}

@@ -1,0 +1,123 @@
+//! The parts of the Prometheus operator's kinds that are written here.
+//!
+//! Source: the `monitoring.coreos.com/v1` API of prometheus-operator.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use kube::CustomResource;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// How Prometheus finds and scrapes the pods behind a Service.
+#[derive(CustomResource, Serialize, Deserialize, Debug, Clone, Default, PartialEq)]
+#[kube(
+    group = "monitoring.coreos.com",
+    version = "v1",
+    kind = "ServiceMonitor",
+    namespaced,
+    schema = "disabled",
+    derive = "PartialEq"
+)]
+#[serde(rename_all = "camelCase")]
+pub struct ServiceMonitorSpec {
+    /// Which Services, in the namespace of the monitor.
+    pub selector: LabelSelector,
+    /// What is scraped.
+    pub endpoints: Vec<Endpoint>,
+    /// A scrape with more samples is dropped.
+    pub sample_limit: u64,
+    /// A scrape with more labels on a sample is dropped.
+    pub label_limit: u64,
+    /// A scrape with longer label values is dropped, in characters.
+    pub label_value_length_limit: u64,
+}
+
+/// One scraped port.
+#[derive(Serialize, Deserialize, Debug, Clone, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct Endpoint {
+    /// Name of the Service's port.
+    pub port: String,
+    /// HTTP path.
+    pub path: String,
+    /// Time between scrapes.
+    pub interval: String,
+    /// Time after which a scrape has failed.
+    pub scrape_timeout: String,
+    /// Keep the target's labels from overriding Prometheus' own.
+    pub honor_labels: bool,
+    /// Labels added to the target.
+    pub relabelings: Vec<Relabeling>,
+}
+
+/// Sets one label.
+#[derive(Serialize, Deserialize, Debug, Clone, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct Relabeling {
+    /// `replace`
+    pub action: String,
+    /// Label that is set.
+    pub target_label: String,
+    /// Its value.
+    pub replacement: String,
+}
+
+/// Recording rules and alerts.
+#[derive(CustomResource, Serialize, Deserialize, Debug, Clone, Default, PartialEq)]
+#[kube(
+    group = "monitoring.coreos.com",
+    version = "v1",
+    kind = "PrometheusRule",
+    namespaced,
+    schema = "disabled",
+    derive = "PartialEq"
+)]
+pub struct PrometheusRuleSpec {
+    /// Evaluated independently of one another; the rules of one group in order.
+    pub groups: Vec<RuleGroup>,
+}
+
+/// Rules evaluated together, in order.
+#[derive(Serialize, Deserialize, Debug, Clone, Default, PartialEq)]
+pub struct RuleGroup {
+    /// Unique in the object.
+    pub name: String,
+    /// Time between evaluations.
+    pub interval: String,
+    /// The rules.
+    pub rules: Vec<Rule>,
+}
+
+/// A recording rule or an alert.
+#[derive(Serialize, Deserialize, Debug, Clone, PartialEq)]
+#[serde(untagged)]
+pub enum Rule {
+    /// Stores the result of an expression under a name.
+    Record(Record),
+    /// Fires while an expression has a result.
+    Alert(Alert),
+}
+
+/// Stores the result of an expression under a name.
+#[derive(Serialize, Deserialize, Debug, Clone, PartialEq)]
+pub struct Record {
+    /// `level:metric:operation`
+    pub record: String,
+    /// PromQL.
+    pub expr: String,
+}
+
+/// Fires while an expression has a result.
+#[derive(Serialize, Deserialize, Debug, Clone, PartialEq)]
+pub struct Alert {
+    /// Name.
+    pub alert: String,
+    /// PromQL.
+    pub expr: String,
+    /// How long it must hold.
+    #[serde(rename = "for")]
+    pub pending: String,
+    /// What Alertmanager routes by.
+    pub labels: BTreeMap<String, String>,
+    /// What a person reads. Text only: the admission webhook turns anything else into text.
+    pub annotations: BTreeMap<String, String>,
+}

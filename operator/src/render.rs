@@ -1,0 +1,69 @@
+//! Plan → children. Pure and infallible: whatever could go wrong went wrong in [`crate::validate`].
+
+mod alerts;
+mod config_map;
+mod dashboard;
+mod deployment;
+mod prometheus_rule;
+mod recordings;
+mod service;
+mod service_monitor;
+
+pub use alerts::{ALERTS, AlertTemplate};
+pub use dashboard::MODEL_SERVICE as MODEL_SERVICE_DASHBOARD;
+pub use deployment::CONTAINER;
+pub use service::url;
+
+use crate::plan::Plan;
+use crate::prometheus_operator::{PrometheusRule, ServiceMonitor};
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::{ConfigMap, Service};
+
+/// Every object that belongs to a ModelService, in a stage of its way to the cluster.
+///
+/// Destructure it without `..`: a new kind is then a compile error wherever it is forgotten.
+#[derive(Debug)]
+pub struct Children<S: Stage> {
+    /// The server's configuration.
+    pub config_map: S::Child<ConfigMap>,
+    /// Where predictions are asked for.
+    pub service: S::Child<Service>,
+    /// The pods.
+    pub deployment: S::Child<Deployment>,
+    /// How Prometheus finds the pods.
+    pub service_monitor: S::Child<ServiceMonitor>,
+    /// Recording rules and alerts.
+    pub prometheus_rule: S::Child<PrometheusRule>,
+    /// The Grafana dashboard.
+    pub dashboard: S::Child<ConfigMap>,
+}
+
+/// A stage of the children's way to the cluster: what each of them is by then.
+pub trait Stage {
+    /// A child of kind `K`.
+    type Child<K>;
+}
+
+/// Wanted, or not (None): one that exists all the same is deleted.
+#[derive(Debug)]
+pub struct Rendered;
+
+impl Stage for Rendered {
+    type Child<K> = Option<K>;
+}
+
+/// Renders every child of a plan.
+pub fn render(plan: &Plan) -> Children<Rendered> {
+    let config_map = config_map::render(plan);
+    let monitoring = plan.monitoring.as_ref();
+    Children {
+        deployment: Some(deployment::render(plan, &config_map)),
+        config_map: Some(config_map),
+        service: Some(service::render(&plan.id)),
+        service_monitor: monitoring.map(|m| service_monitor::render(&plan.id, &m.scrape)),
+        prometheus_rule: monitoring.map(|m| prometheus_rule::render(plan, m)),
+        dashboard: monitoring
+            .and_then(|m| m.dashboard.as_ref())
+            .map(|d| dashboard::render(&plan.id, d)),
+    }
+}

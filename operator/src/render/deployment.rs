@@ -1,0 +1,230 @@
+use crate::meta;
+use crate::plan::{Identity, ModelVolume, Plan};
+use contract::endpoints::{ADMIN, CONFIG_DIR, CONFIG_FILE, LIVEZ, MODEL_DIR, PORTS, READYZ};
+use k8s_openapi::api::apps::v1::{
+    Deployment, DeploymentSpec, DeploymentStrategy, RollingUpdateDeployment,
+};
+use k8s_openapi::api::core::v1::{
+    Capabilities, ConfigMap, ConfigMapVolumeSource, Container, ContainerPort, HTTPGetAction,
+    KeyToPath, Lifecycle, LifecycleHandler, PersistentVolumeClaimVolumeSource, PodSecurityContext,
+    PodSpec, PodTemplateSpec, Probe, SeccompProfile, SecurityContext, SleepAction, Volume,
+    VolumeMount,
+};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use std::collections::BTreeMap;
+
+/// Name of the container that serves; its state is read back for the status.
+pub const CONTAINER: &str = "server";
+/// Nobody: the user that the image runs as.
+const USER: i64 = 65532;
+/// Seconds that a pod keeps serving after it was told to stop: until no proxy sends to it.
+const PRE_STOP_SECONDS: i64 = 5;
+/// Seconds between being told to stop and being killed: pre-stop plus draining, with room.
+const GRACE_SECONDS: i64 = 40;
+/// Seconds without a new ready pod after which a rollout has failed.
+const PROGRESS_SECONDS: i32 = 120;
+
+/// The pods.
+pub(super) fn render(plan: &Plan, config: &ConfigMap) -> Deployment {
+    Deployment {
+        metadata: meta::object(&plan.id, meta::name(&plan.id), &BTreeMap::new()),
+        spec: Some(DeploymentSpec {
+            replicas: Some(plan.replicas),
+            selector: meta::label_selector(&plan.id),
+            strategy: Some(strategy()),
+            progress_deadline_seconds: Some(PROGRESS_SECONDS),
+            revision_history_limit: Some(3),
+            template: PodTemplateSpec {
+                metadata: Some(pod_metadata(&plan.id, config)),
+                spec: Some(pod(plan)),
+            },
+            ..DeploymentSpec::default()
+        }),
+        status: None,
+    }
+}
+
+/// A new pod must be ready before an old one goes.
+fn strategy() -> DeploymentStrategy {
+    DeploymentStrategy {
+        type_: Some("RollingUpdate".to_owned()),
+        rolling_update: Some(RollingUpdateDeployment {
+            max_surge: Some(IntOrString::String("25%".to_owned())),
+            max_unavailable: Some(IntOrString::Int(0)),
+        }),
+    }
+}
+
+/// The configuration's hash on the pods: a changed configuration rolls them.
+fn pod_metadata(id: &Identity, config: &ConfigMap) -> ObjectMeta {
+    let text = config
+        .data
+        .iter()
+        .flat_map(|data| data.values())
+        .fold(String::new(), |all, one| all + one);
+    ObjectMeta {
+        labels: Some(meta::labels(id)),
+        annotations: Some(BTreeMap::from([
+            (
+                meta::key("config-hash"),
+                meta::sha256_hex(text.as_bytes())[..16].to_owned(),
+            ),
+            (
+                "kubectl.kubernetes.io/default-container".to_owned(),
+                CONTAINER.to_owned(),
+            ),
+        ])),
+        ..ObjectMeta::default()
+    }
+}
+
+fn pod(plan: &Plan) -> PodSpec {
+    PodSpec {
+        automount_service_account_token: Some(false),
+        enable_service_links: Some(false),
+        termination_grace_period_seconds: Some(GRACE_SECONDS),
+        security_context: Some(PodSecurityContext {
+            run_as_non_root: Some(true),
+            run_as_user: Some(USER),
+            run_as_group: Some(USER),
+            fs_group: Some(USER),
+            seccomp_profile: Some(SeccompProfile {
+                type_: "RuntimeDefault".to_owned(),
+                localhost_profile: None,
+            }),
+            ..PodSecurityContext::default()
+        }),
+        containers: vec![container(plan)],
+        volumes: Some(volumes(plan)),
+        ..PodSpec::default()
+    }
+}
+
+fn container(plan: &Plan) -> Container {
+    Container {
+        name: CONTAINER.to_owned(),
+        image: Some(plan.image.reference.clone()),
+        image_pull_policy: Some(plan.image.pull_policy.clone()),
+        args: Some(
+            ["serve", "--config"]
+                .map(str::to_owned)
+                .into_iter()
+                .chain([config_path()])
+                .collect(),
+        ),
+        ports: Some(PORTS.map(container_port).to_vec()),
+        resources: Some(plan.resources.clone()),
+        startup_probe: Some(probe(READYZ, 1, 60)),
+        readiness_probe: Some(probe(READYZ, 5, 2)),
+        liveness_probe: Some(probe(LIVEZ, 10, 3)),
+        lifecycle: Some(Lifecycle {
+            pre_stop: Some(LifecycleHandler {
+                sleep: Some(SleepAction {
+                    seconds: PRE_STOP_SECONDS,
+                }),
+                ..LifecycleHandler::default()
+            }),
+            ..Lifecycle::default()
+        }),
+        security_context: Some(SecurityContext {
+            allow_privilege_escalation: Some(false),
+            read_only_root_filesystem: Some(true),
+            capabilities: Some(Capabilities {
+                drop: Some(vec!["ALL".to_owned()]),
+                add: None,
+            }),
+            ..SecurityContext::default()
+        }),
+        volume_mounts: Some(mounts(plan)),
+        ..Container::default()
+    }
+}
+
+fn config_path() -> String {
+    format!("{CONFIG_DIR}/{CONFIG_FILE}")
+}
+
+fn container_port(port: contract::endpoints::Port) -> ContainerPort {
+    ContainerPort {
+        name: Some(port.name.to_owned()),
+        container_port: i32::from(port.number),
+        protocol: Some("TCP".to_owned()),
+        ..ContainerPort::default()
+    }
+}
+
+/// Asks the admin listener for `path` every `period` seconds; `failures` in a row count.
+fn probe(path: &str, period: i32, failures: i32) -> Probe {
+    Probe {
+        http_get: Some(HTTPGetAction {
+            path: Some(path.to_owned()),
+            port: IntOrString::String(ADMIN.name.to_owned()),
+            ..HTTPGetAction::default()
+        }),
+        period_seconds: Some(period),
+        timeout_seconds: Some(2),
+        failure_threshold: Some(failures),
+        ..Probe::default()
+    }
+}
+
+const CONFIG_VOLUME: &str = "config";
+const MODEL_VOLUME: &str = "model";
+
+fn volumes(plan: &Plan) -> Vec<Volume> {
+    let config = Volume {
+        name: CONFIG_VOLUME.to_owned(),
+        config_map: Some(ConfigMapVolumeSource {
+            name: meta::config_name(&plan.id),
+            ..ConfigMapVolumeSource::default()
+        }),
+        ..Volume::default()
+    };
+    std::iter::once(config)
+        .chain(plan.model_volume.as_ref().map(model_volume))
+        .collect()
+}
+
+fn model_volume(source: &ModelVolume) -> Volume {
+    let mut volume = Volume {
+        name: MODEL_VOLUME.to_owned(),
+        ..Volume::default()
+    };
+    match source {
+        ModelVolume::ConfigMap { name, key } => {
+            volume.config_map = Some(ConfigMapVolumeSource {
+                name: name.clone(),
+                items: Some(vec![KeyToPath {
+                    key: key.clone(),
+                    path: key.clone(),
+                    mode: None,
+                }]),
+                ..ConfigMapVolumeSource::default()
+            });
+        }
+        ModelVolume::Claim { name } => {
+            volume.persistent_volume_claim = Some(PersistentVolumeClaimVolumeSource {
+                claim_name: name.clone(),
+                read_only: Some(true),
+            });
+        }
+    }
+    volume
+}
+
+fn mounts(plan: &Plan) -> Vec<VolumeMount> {
+    let mount = |name: &str, path: &str| VolumeMount {
+        name: name.to_owned(),
+        mount_path: path.to_owned(),
+        read_only: Some(true),
+        ..VolumeMount::default()
+    };
+    let model = plan
+        .model_volume
+        .as_ref()
+        .map(|_| mount(MODEL_VOLUME, MODEL_DIR));
+    std::iter::once(mount(CONFIG_VOLUME, CONFIG_DIR))
+        .chain(model)
+        .collect()
+}

@@ -1,0 +1,41 @@
+use crate::meta;
+use crate::plan::{Identity, Scrape};
+use crate::prometheus_operator::{Endpoint, Relabeling, ServiceMonitor, ServiceMonitorSpec};
+use contract::endpoints;
+
+/// Samples in one scrape: five times what a model with 100 features exports.
+const SAMPLE_LIMIT: u64 = 20_000;
+/// Labels on one sample, those of the target included.
+const LABEL_LIMIT: u64 = 32;
+/// Characters in a label value: a sha256 and the longest feature and class names fit.
+const LABEL_VALUE_LENGTH_LIMIT: u64 = 256;
+
+/// How Prometheus finds and scrapes the pods.
+pub(super) fn render(id: &Identity, scrape: &Scrape) -> ServiceMonitor {
+    ServiceMonitor {
+        metadata: meta::object(id, meta::name(id), &scrape.labels),
+        spec: ServiceMonitorSpec {
+            selector: meta::label_selector(id),
+            endpoints: vec![endpoint(id, scrape)],
+            sample_limit: SAMPLE_LIMIT,
+            label_limit: LABEL_LIMIT,
+            label_value_length_limit: LABEL_VALUE_LENGTH_LIMIT,
+        },
+    }
+}
+
+fn endpoint(id: &Identity, scrape: &Scrape) -> Endpoint {
+    Endpoint {
+        port: endpoints::ADMIN.name.to_owned(),
+        path: endpoints::METRICS.to_owned(),
+        interval: scrape.interval.clone(),
+        scrape_timeout: scrape.timeout.clone(),
+        honor_labels: false,
+        // Set from the name itself, not from a label of the Service that anybody may edit.
+        relabelings: vec![Relabeling {
+            action: "replace".to_owned(),
+            target_label: "modelservice".to_owned(),
+            replacement: id.name.clone(),
+        }],
+    }
+}

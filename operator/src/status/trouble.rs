@@ -1,0 +1,121 @@
+//! What keeps a pod from serving, in words of its own container.
+
+use crate::api::Reason;
+use crate::render::CONTAINER;
+use contract::labels::LoadFailure;
+use k8s_openapi::api::core::v1::{ContainerState, ContainerStateTerminated, ContainerStatus, Pod};
+use kube::ResourceExt;
+use std::sync::Arc;
+
+/// What keeps a pod from serving.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trouble {
+    /// For programs.
+    pub reason: Reason,
+    /// For people.
+    pub message: String,
+}
+
+/// The trouble of the newest pod that has one: the newest has the current spec.
+pub(super) fn of_pods(pods: &[Arc<Pod>]) -> Option<Trouble> {
+    let mut living: Vec<_> = pods
+        .iter()
+        .filter(|p| p.metadata.deletion_timestamp.is_none())
+        .collect();
+    living.sort_by_key(|pod| std::cmp::Reverse(pod.creation_timestamp()));
+    living.into_iter().find_map(|pod| of_pod(pod))
+}
+
+/// What keeps this pod from serving, if anything does.
+fn of_pod(pod: &Pod) -> Option<Trouble> {
+    let status = pod.status.as_ref()?;
+    let container = status
+        .container_statuses
+        .iter()
+        .flatten()
+        .find(|c| c.name == CONTAINER);
+    container
+        .and_then(of_container)
+        .or_else(|| unschedulable(pod))
+}
+
+fn of_container(container: &ContainerStatus) -> Option<Trouble> {
+    if container.ready {
+        return None;
+    }
+    let state = container.state.as_ref();
+    let waiting = state.and_then(|state| state.waiting.as_ref());
+    let reason = waiting
+        .and_then(|waiting| waiting.reason.as_deref())
+        .unwrap_or_default();
+    let message = waiting
+        .and_then(|waiting| waiting.message.as_deref())
+        .unwrap_or_default();
+    match reason {
+        "ErrImagePull" | "ImagePullBackOff" | "InvalidImageName" | "ErrImageNeverPull" => {
+            Some(image(container, message))
+        }
+        "CreateContainerConfigError" | "CreateContainerError" | "RunContainerError" => {
+            Some(Trouble {
+                reason: Reason::VolumeUnavailable,
+                message: sentence(message),
+            })
+        }
+        _ => [state, container.last_state.as_ref()]
+            .into_iter()
+            .flatten()
+            .find_map(of_end),
+    }
+}
+
+fn image(container: &ContainerStatus, message: &str) -> Trouble {
+    Trouble {
+        reason: Reason::ImagePullFailed,
+        message: format!(
+            "image {} cannot be pulled: {}",
+            container.image,
+            sentence(message)
+        ),
+    }
+}
+
+/// What a container that ended in failure said last.
+fn of_end(state: &ContainerState) -> Option<Trouble> {
+    let end = state.terminated.as_ref().filter(|end| end.exit_code != 0)?;
+    Some(load_failure(end).unwrap_or_else(|| Trouble {
+        reason: Reason::CrashLooping,
+        message: format!(
+            "the server stopped with exit code {}{}",
+            end.exit_code,
+            end.reason.as_ref().map_or(String::new(), |reason| format!(" ({reason})"))
+        ),
+    }))
+}
+
+/// The server's last words, when it stopped because of its model: `Reason: message`.
+fn load_failure(end: &ContainerStateTerminated) -> Option<Trouble> {
+    let (reason, message) = end.message.as_deref()?.split_once(": ")?;
+    let reason = Reason::Load(LoadFailure::parse(reason)?);
+    Some(Trouble {
+        reason,
+        message: sentence(message),
+    })
+}
+
+fn unschedulable(pod: &Pod) -> Option<Trouble> {
+    let conditions = pod.status.as_ref()?.conditions.as_ref()?;
+    let scheduled = conditions
+        .iter()
+        .find(|c| c.type_ == "PodScheduled" && c.status == "False")?;
+    let message = sentence(scheduled.message.as_deref().unwrap_or("no node has room"));
+    Some(Trouble {
+        reason: Reason::Unschedulable,
+        message,
+    })
+}
+
+/// One line of at most 500 characters without its full stop.
+fn sentence(text: &str) -> String {
+    let line: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    line.trim_end_matches('.').chars().take(500).collect()
+}
