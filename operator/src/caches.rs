@@ -2,6 +2,7 @@
 //! cannot be watched delays no other.
 
 use crate::api::ModelService;
+use crate::backoff::WatchBackoff;
 use crate::meta;
 use crate::prometheus_operator::{PrometheusRule, ServiceMonitor};
 use crate::world::{Apis, Live};
@@ -20,6 +21,7 @@ use std::fmt::Debug;
 use std::hash::Hash;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
 
 /// What the watches have seen.
 #[derive(Debug)]
@@ -177,7 +179,7 @@ where
     let (store, writer) = reflector::store();
     let events = watcher::watcher(Api::<K>::all(client.clone()), config())
         .modify(prune)
-        .default_backoff()
+        .backoff(WatchBackoff::default())
         .reflect(writer);
     (store, events)
 }
@@ -220,7 +222,7 @@ impl Caches {
         while !(self.service_monitors.availability.is_known()
             && self.prometheus_rules.availability.is_known())
         {
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
 

@@ -2,7 +2,7 @@
 
 use crate::api::ModelService;
 use crate::apply::{Applied, Applier, Owner};
-use crate::backoff::{self, Backoff};
+use crate::backoff::{self, Backoff, WatchBackoff};
 use crate::caches::{self, Caches};
 use crate::error::{Error, Retry};
 use crate::meta;
@@ -81,7 +81,7 @@ pub async fn run(
         watcher::Config::default().timeout(60).page_size(100),
     )
     .modify(|ms: &mut ModelService| ms.managed_fields_mut().clear())
-    .default_backoff()
+    .backoff(WatchBackoff::default())
     .inspect(forget_deleted(Arc::clone(&context)))
     .reflect(writer)
     .applied_objects();

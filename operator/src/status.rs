@@ -302,3 +302,309 @@ fn condition(
         message,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::validate::validate;
+    use crate::world::Live;
+    use clap::Parser;
+    use k8s_openapi::api::apps::v1::Deployment;
+    use k8s_openapi::api::core::v1::Pod;
+    use rstest::rstest;
+    use std::sync::Arc;
+
+    #[derive(Parser)]
+    struct Defaults {
+        #[command(flatten)]
+        settings: crate::plan::Settings,
+    }
+
+    fn service() -> ModelService {
+        crate::yaml::parse(
+            "kind: ModelService\nmetadata: {name: churn, namespace: shop, uid: u1, generation: 3}\n\
+             spec: {replicas: 2, model: {source: {builtin: {name: diabetes}}}}\n",
+        )
+        .unwrap()
+    }
+
+    fn deployment(status: &str) -> Arc<Deployment> {
+        let text = format!(
+            "metadata: {{name: churn, generation: 7}}\n\
+             spec: {{replicas: 2, selector: {{}}, template: {{}}}}\nstatus: {status}\n"
+        );
+        Arc::new(crate::yaml::parse(&text).unwrap())
+    }
+
+    fn pod(created: u32, status: &str) -> Arc<Pod> {
+        let text = format!(
+            "metadata: {{creationTimestamp: '2026-01-01T00:00:{created:02}Z'}}\nstatus: {status}\n"
+        );
+        Arc::new(crate::yaml::parse(&text).unwrap())
+    }
+
+    fn unchanged() -> Children<Applied> {
+        Children {
+            config_map: Outcome::Unchanged,
+            service: Outcome::Unchanged,
+            deployment: Outcome::Unchanged,
+            service_monitor: Outcome::Unchanged,
+            prometheus_rule: Outcome::Unchanged,
+            dashboard: Outcome::Unchanged,
+        }
+    }
+
+    fn world(status: &str, pods: Vec<Arc<Pod>>) -> World {
+        World {
+            live: Live {
+                deployment: Some(deployment(status)),
+                ..Live::default()
+            },
+            pods,
+            ..World::default()
+        }
+    }
+
+    fn conditions(world: &World, children: &Children<Applied>) -> Vec<Condition> {
+        let settings = Defaults::parse_from(["operator"]).settings;
+        let plan = validate(&service(), world, &settings).unwrap();
+        status(&service(), world, &Verdict::Applied(&plan, children))
+            .unwrap()
+            .conditions
+    }
+
+    fn said(conditions: &[Condition], type_: ConditionType) -> (ConditionStatus, Reason, &str) {
+        let condition = conditions
+            .iter()
+            .find(|condition| condition.type_ == type_)
+            .unwrap();
+        (condition.status, condition.reason, &condition.message)
+    }
+
+    const COMPLETE: &str = "{observedGeneration: 7, replicas: 2, updatedReplicas: 2, readyReplicas: 2, availableReplicas: 2}";
+    const OLD_ONES_SERVE: &str = "{observedGeneration: 7, replicas: 3, updatedReplicas: 1, readyReplicas: 2, availableReplicas: 2}";
+
+    #[test]
+    fn all_pods_answering_is_ready() {
+        let conditions = conditions(&world(COMPLETE, vec![]), &unchanged());
+        assert_eq!(
+            said(&conditions, ConditionType::Ready),
+            (
+                ConditionStatus::True,
+                Reason::Available,
+                "2 of 2 pods answer predictions"
+            )
+        );
+        assert_eq!(
+            said(&conditions, ConditionType::ModelLoaded).1,
+            Reason::Loaded
+        );
+        assert_eq!(
+            said(&conditions, ConditionType::Progressing).1,
+            Reason::Complete
+        );
+        assert_eq!(
+            said(&conditions, ConditionType::MonitoringReady).1,
+            Reason::Applied
+        );
+    }
+
+    #[rstest]
+    #[case("{}", Reason::RollingOut)]
+    #[case(
+        "{observedGeneration: 6, replicas: 2, updatedReplicas: 2, readyReplicas: 2}",
+        Reason::RollingOut
+    )]
+    #[case(
+        "{observedGeneration: 7, replicas: 3, updatedReplicas: 2, readyReplicas: 3}",
+        Reason::RollingOut
+    )]
+    #[case(OLD_ONES_SERVE, Reason::RollingOut)]
+    #[case(
+        "{observedGeneration: 7, replicas: 2, updatedReplicas: 2, readyReplicas: 1}",
+        Reason::NotReady
+    )]
+    #[case(
+        "{observedGeneration: 7, replicas: 2, updatedReplicas: 2}",
+        Reason::Starting
+    )]
+    #[case(
+        "{observedGeneration: 7, replicas: 2, updatedReplicas: 2, conditions: [{type: Progressing, status: 'False'}]}",
+        Reason::DeadlineExceeded
+    )]
+    #[case(
+        "{observedGeneration: 7, conditions: [{type: ReplicaFailure, status: 'True', message: exceeded quota}]}",
+        Reason::PodsRefused
+    )]
+    fn anything_less_is_not_ready_and_says_why(#[case] deployment: &str, #[case] reason: Reason) {
+        let conditions = conditions(&world(deployment, vec![]), &unchanged());
+        let (status, found, _) = said(&conditions, ConditionType::Ready);
+        assert_eq!((status, found), (ConditionStatus::False, reason));
+    }
+
+    #[rstest]
+    #[case(
+        "{waiting: {reason: ImagePullBackOff, message: 'not found.'}}",
+        Reason::ImagePullFailed,
+        "image acme/server:9 cannot be pulled: not found"
+    )]
+    #[case(
+        "{waiting: {reason: ErrImageNeverPull}}",
+        Reason::ImagePullFailed,
+        "image acme/server:9 cannot be pulled: "
+    )]
+    #[case(
+        "{terminated: {exitCode: 1, message: 'ChecksumMismatch: expected ab, found cd'}}",
+        Reason::Load(contract::labels::LoadFailure::ChecksumMismatch),
+        "expected ab, found cd"
+    )]
+    #[case(
+        "{terminated: {exitCode: 137, reason: OOMKilled}}",
+        Reason::CrashLooping,
+        "the server stopped with exit code 137 (OOMKilled)"
+    )]
+    #[case(
+        "{terminated: {exitCode: 1, message: 'Nonsense: x'}}",
+        Reason::CrashLooping,
+        "the server stopped with exit code 1"
+    )]
+    #[case(
+        "{waiting: {reason: CreateContainerConfigError, message: 'configmap \"x\" not found'}}",
+        Reason::VolumeUnavailable,
+        "configmap \"x\" not found"
+    )]
+    fn a_pod_in_trouble_gives_its_reason(
+        #[case] state: &str,
+        #[case] reason: Reason,
+        #[case] message: &str,
+    ) {
+        let status = format!(
+            "{{containerStatuses: [{{name: server, image: 'acme/server:9', imageID: '', ready: false, restartCount: 0, state: {state}}}]}}"
+        );
+        let conditions = conditions(&world(OLD_ONES_SERVE, vec![pod(1, &status)]), &unchanged());
+        let (status, found, text) = said(&conditions, ConditionType::Ready);
+        assert_eq!((status, found), (ConditionStatus::False, reason));
+        assert_eq!(text, format!("{message}; 2 of 2 pods answer predictions"));
+        let loaded = said(&conditions, ConditionType::ModelLoaded);
+        assert_eq!(
+            loaded.1 == reason,
+            matches!(reason, Reason::Load(_)),
+            "{loaded:?}"
+        );
+    }
+
+    #[test]
+    fn a_crash_that_waits_for_its_restart_is_still_explained() {
+        let status = "{containerStatuses: [{name: server, image: i, imageID: '', ready: false, restartCount: 3, \
+            state: {waiting: {reason: CrashLoopBackOff, message: back-off}}, \
+            lastState: {terminated: {exitCode: 1, message: 'NotFound: no file at /models/a.json'}}}]}";
+        let conditions = conditions(&world(OLD_ONES_SERVE, vec![pod(1, status)]), &unchanged());
+        let (_, reason, message) = said(&conditions, ConditionType::Ready);
+        assert_eq!(
+            reason,
+            Reason::Load(contract::labels::LoadFailure::NotFound)
+        );
+        assert!(
+            message.starts_with("no file at /models/a.json; 2 of 2"),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn a_pod_without_a_node_is_unschedulable() {
+        let status = "{conditions: [{type: PodScheduled, status: 'False', reason: Unschedulable, message: '0/1 nodes are available: Insufficient memory.'}]}";
+        let conditions = conditions(&world(OLD_ONES_SERVE, vec![pod(1, status)]), &unchanged());
+        assert_eq!(
+            said(&conditions, ConditionType::Ready).1,
+            Reason::Unschedulable
+        );
+    }
+
+    #[test]
+    fn the_newest_pod_in_trouble_is_believed() {
+        let state = |reason: &str| {
+            format!(
+                "{{containerStatuses: [{{name: server, image: i, imageID: '', ready: false, restartCount: 0, state: {{terminated: {{exitCode: 1, message: '{reason}: x'}}}}}}]}}"
+            )
+        };
+        let pods = vec![
+            pod(1, &state("Corrupt")),
+            pod(9, &state("TooLarge")),
+            pod(5, &state("NotFound")),
+        ];
+        let conditions = conditions(&world(OLD_ONES_SERVE, pods), &unchanged());
+        assert_eq!(
+            said(&conditions, ConditionType::Ready).1,
+            Reason::Load(contract::labels::LoadFailure::TooLarge)
+        );
+    }
+
+    #[test]
+    fn missing_kinds_and_foreign_objects_are_named() {
+        let missing = Children {
+            service_monitor: Outcome::KindMissing,
+            ..unchanged()
+        };
+        let said_missing = conditions(&world(COMPLETE, vec![]), &missing);
+        let (status, reason, message) = said(&said_missing, ConditionType::MonitoringReady);
+        assert_eq!(
+            (status, reason),
+            (ConditionStatus::False, Reason::PrometheusOperatorMissing)
+        );
+        assert!(message.contains("no ServiceMonitor kind"), "{message}");
+        assert_eq!(
+            said(&said_missing, ConditionType::Ready).0,
+            ConditionStatus::True
+        );
+
+        let conflict = || Outcome::Conflict {
+            kind: "Service".into(),
+            name: "churn".into(),
+        };
+        let foreign = Children {
+            service: conflict(),
+            ..unchanged()
+        };
+        let said_foreign = conditions(&world(COMPLETE, vec![]), &foreign);
+        let (status, reason, message) = said(&said_foreign, ConditionType::Ready);
+        assert_eq!(
+            (status, reason),
+            (ConditionStatus::False, Reason::NameConflict)
+        );
+        assert!(
+            message.starts_with("Service 'churn' exists and belongs to somebody else"),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn an_invalid_spec_leaves_the_running_pods_out_of_it() {
+        let invalid = Error::Invalid(crate::validate::Invalid::NoConfigMap("models".into()));
+        let statement = status(
+            &service(),
+            &world(COMPLETE, vec![]),
+            &Verdict::Failed(&invalid),
+        )
+        .unwrap();
+        assert_eq!(statement.status.ready_replicas, 2);
+        let (status, _, message) = said(&statement.conditions, ConditionType::Ready);
+        assert_eq!(status, ConditionStatus::False);
+        assert!(
+            message.ends_with("the 2 running pods keep serving the previous spec"),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn an_api_server_out_of_reach_says_nothing_about_a_modelservice() {
+        let deadline = Error::Deadline { seconds: 25 };
+        assert_eq!(
+            status(
+                &service(),
+                &world(COMPLETE, vec![]),
+                &Verdict::Failed(&deadline)
+            ),
+            None
+        );
+    }
+}

@@ -370,3 +370,230 @@ fn amount(field: &'static str, quantity: &Quantity) -> Result<u64, Invalid> {
         .units()
         .map_err(|source| Invalid::Quantity { field, source })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+    use rstest::rstest;
+
+    #[derive(Parser)]
+    struct Defaults {
+        #[command(flatten)]
+        settings: Settings,
+    }
+
+    fn settings(arguments: &[&str]) -> Settings {
+        Defaults::parse_from([&["operator"], arguments].concat()).settings
+    }
+
+    fn service(spec: &str) -> ModelService {
+        crate::yaml::parse(&format!(
+            "apiVersion: modelservice.dev/v1alpha1\nkind: ModelService\n\
+             metadata: {{name: churn, namespace: shop, uid: u1}}\nspec: {spec}\n"
+        ))
+        .unwrap()
+    }
+
+    const BUILTIN: &str = "{builtin: {name: diabetes}}";
+    const CONFIG_MAP: &str = "{configMap: {name: models, key: churn.json}}";
+
+    fn plan(spec: &str, world: &World) -> Result<Plan, Invalid> {
+        validate(&service(spec), world, &settings(&[]))
+    }
+
+    #[test]
+    fn a_minimal_spec_gets_every_default() {
+        let plan = plan(
+            &format!("{{model: {{source: {BUILTIN}}}}}"),
+            &World::default(),
+        )
+        .unwrap();
+        assert_eq!(plan.replicas, 1);
+        assert_eq!(plan.config.limits, Limits::default());
+        assert_eq!(plan.config.model.name.as_deref(), Some("churn"));
+        assert_eq!(plan.config.model.version.as_deref(), Some("1"));
+        let memory = |list: &Option<BTreeMap<String, KubeQuantity>>| {
+            list.as_ref().unwrap()["memory"].0.clone()
+        };
+        assert_eq!(
+            memory(&plan.resources.limits),
+            memory(&plan.resources.requests)
+        );
+        let monitoring = plan.monitoring.unwrap();
+        assert_eq!(monitoring.window.seconds, 300);
+        let thresholds = monitoring.alerts.unwrap().thresholds;
+        assert_eq!(thresholds.errors_per_second, 0.1);
+        assert_eq!(
+            (
+                thresholds.latency_p95_seconds,
+                thresholds.inference_p95_seconds
+            ),
+            (1.0, 0.5)
+        );
+        assert_eq!(thresholds.active_requests, 10);
+    }
+
+    #[rstest]
+    #[case(
+        "{}",
+        "spec.model.source: set exactly one of builtin, configMap, persistentVolumeClaim"
+    )]
+    #[case(
+        "{builtin: {name: diabetes}, configMap: {name: a, key: b}}",
+        "spec.model.source: set exactly one of builtin, configMap, persistentVolumeClaim"
+    )]
+    fn a_source_that_is_not_exactly_one_is_refused(#[case] source: &str, #[case] message: &str) {
+        let invalid = plan(
+            &format!("{{model: {{source: {source}}}}}"),
+            &World::default(),
+        )
+        .unwrap_err();
+        assert_eq!(
+            (invalid.to_string().as_str(), invalid.reason()),
+            (message, Reason::InvalidSpec)
+        );
+    }
+
+    #[rstest]
+    #[case(
+        "server: {requestTimeout: soon}",
+        "spec.server.requestTimeout: 'soon' is not a duration: write a whole number and one of ms, s, m, h, such as 15s"
+    )]
+    #[case(
+        "server: {maxBodyBytes: lots}",
+        "spec.server.maxBodyBytes: 'lots' is not an amount such as 250m, 1, 64Mi or 1.5Gi"
+    )]
+    #[case(
+        "monitoring: {alerts: {window: 5x}}",
+        "spec.monitoring.alerts.window: '5x' is not a duration: write a whole number and one of ms, s, m, h, such as 15s"
+    )]
+    #[case(
+        "resources: {requests: {memory: 1Gi}, limits: {memory: 64Mi}}",
+        "spec.resources: the memory limit 64Mi is below the request 1Gi"
+    )]
+    #[case(
+        "resources: {requests: {cpu: 2}, limits: {cpu: 500m}}",
+        "spec.resources: the cpu limit 500m is below the request 2"
+    )]
+    fn what_the_schema_lets_through_and_cannot_work_is_named(
+        #[case] field: &str,
+        #[case] message: &str,
+    ) {
+        let spec = format!("{{model: {{source: {BUILTIN}}}, {field}}}");
+        assert_eq!(
+            plan(&spec, &World::default()).unwrap_err().to_string(),
+            message
+        );
+    }
+
+    fn with(model: ModelData) -> World {
+        World {
+            model,
+            ..World::default()
+        }
+    }
+
+    #[test]
+    fn a_config_map_gives_the_checksum_and_the_version_of_its_present_content() {
+        let found = with(ModelData::Sha256("ab".repeat(32)));
+        let plan = plan(&format!("{{model: {{source: {CONFIG_MAP}}}}}"), &found).unwrap();
+        assert_eq!(plan.config.model.sha256, Some("ab".repeat(32)));
+        assert_eq!(plan.config.model.version.as_deref(), Some("abababab"));
+        assert_eq!(
+            plan.config.model.source,
+            contract::config::ModelSource::File("/models/churn.json".into())
+        );
+    }
+
+    #[test]
+    fn a_config_map_that_is_missing_or_holds_something_else_is_named() {
+        let spec = format!(
+            "{{model: {{source: {CONFIG_MAP}, sha256: {}}}}}",
+            "c".repeat(64)
+        );
+        let check = |model, reason, part: &str| {
+            let invalid = plan(&spec, &with(model)).unwrap_err();
+            assert!(invalid.to_string().contains(part), "{invalid}");
+            assert_eq!(invalid.reason(), Reason::Load(reason));
+        };
+        check(
+            ModelData::NoConfigMap,
+            LoadFailure::NotFound,
+            "no ConfigMap 'models'",
+        );
+        check(
+            ModelData::NoKey(vec!["a".into(), "b".into()]),
+            LoadFailure::NotFound,
+            "no key 'churn.json'; it has: a, b",
+        );
+        check(
+            ModelData::Sha256("ab".repeat(32)),
+            LoadFailure::ChecksumMismatch,
+            "has abab",
+        );
+    }
+
+    #[test]
+    fn a_volume_leaves_the_version_to_the_pod_unless_the_spec_knows_it() {
+        let source = "{persistentVolumeClaim: {claimName: models, path: a/b.json}}";
+        let unknown = plan(
+            &format!("{{model: {{source: {source}}}}}"),
+            &World::default(),
+        )
+        .unwrap();
+        assert_eq!(unknown.config.model.version, None);
+        let spec = format!(
+            "{{model: {{source: {source}, sha256: {}}}}}",
+            "d".repeat(64)
+        );
+        let known = plan(&spec, &World::default()).unwrap();
+        assert_eq!(known.config.model.version.as_deref(), Some("dddddddd"));
+        assert_eq!(
+            known.model_volume,
+            Some(ModelVolume::Claim {
+                name: "models".into()
+            })
+        );
+    }
+
+    #[test]
+    fn the_users_scrape_labels_win_over_the_administrators() {
+        let spec = format!(
+            "{{model: {{source: {BUILTIN}}}, monitoring: {{scrape: {{labels: {{release: mine}}}}}}}}"
+        );
+        let settings = settings(&[
+            "--monitor-label",
+            "release=kps",
+            "--monitor-label",
+            "team=a",
+        ]);
+        let plan = validate(&service(&spec), &World::default(), &settings).unwrap();
+        let labels = plan.monitoring.unwrap().scrape.labels;
+        assert_eq!(
+            (labels["release"].as_str(), labels["team"].as_str()),
+            ("mine", "a")
+        );
+    }
+
+    #[test]
+    fn alerts_link_to_the_dashboard_when_grafana_is_known() {
+        let spec = format!("{{model: {{source: {BUILTIN}}}}}");
+        let settings = settings(&["--grafana-url", "https://grafana.example.com/"]);
+        let plan = validate(&service(&spec), &World::default(), &settings).unwrap();
+        let url = plan
+            .monitoring
+            .unwrap()
+            .alerts
+            .unwrap()
+            .dashboard_url
+            .unwrap();
+        assert_eq!(
+            url,
+            format!(
+                "https://grafana.example.com/d/{}",
+                meta::dashboard_uid(&plan.id)
+            )
+        );
+    }
+}

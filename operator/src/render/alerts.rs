@@ -77,7 +77,7 @@ pub const ALERTS: [AlertTemplate; 6] = [
         severity: Severity::Warning,
         pending_percent: 40,
         summary: "Many requests fail.",
-        description: "{{ $value | humanize }} requests a second are answered with an error.",
+        description: "{{ $value | printf \"%.2f\" }} requests a second are answered with an error.",
         condition: Condition::Above(ERROR_RATE, |t| t.errors_per_second),
     },
     AlertTemplate {
