@@ -1,6 +1,9 @@
 # What the scripts of this folder share. Source it; it needs nothing set.
 # shellcheck shell=bash
 
+# A failure inside $(…) ends the script too (bash 4.4 and newer).
+shopt -s inherit_errexit 2>/dev/null || true
+
 CLUSTER_DIR=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 # shellcheck source=../versions.env
 . "$CLUSTER_DIR/versions.env"
@@ -46,7 +49,8 @@ need_packages() {
   [ ${#missing[@]} -gt 0 ] || return 0
   is_debian_root || die "please install ${missing[*]}: that can be done here only as root on Debian or Ubuntu"
   log "installing ${missing[*]}"
-  apt_install "${missing[@]}" || { apt_get update && apt_install "${missing[@]}"; } ||
+  # The list of packages may be missing or old; that shows only when an install fails.
+  apt_install "${missing[@]}" 2>/dev/null || { apt_get update && apt_install "${missing[@]}"; } ||
     die "could not install ${missing[*]} (see above)"
 }
 apt_install() { apt_get install --yes --no-install-recommends "$@"; }

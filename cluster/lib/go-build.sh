@@ -12,7 +12,10 @@ go_build() {
 # go_source MODULE VERSION: downloads a module, prints its folder.
 go_source() {
   have go || die "Go (https://go.dev) is needed: this machine lacks a program that is published as source only"
-  (cd / && GOWORK=off GOFLAGS=-mod=mod go mod download -json "$1@$2") | sed -n 's/^\t"Dir": "\(.*\)",$/\1/p' | grep .
+  local answer
+  answer=$(cd / && GOWORK=off GOFLAGS=-mod=mod go mod download -json "$1@$2") ||
+    { printf '%s\n' "$answer" >&2; die "could not download the Go module $1@$2"; }
+  sed -n 's/^\t"Dir": "\(.*\)",$/\1/p' <<<"$answer"
 }
 
 # go_build_in SOURCE PACKAGE OUTPUT [FLAG…]

@@ -9,19 +9,20 @@ image_from() {
     docker import "${changes[@]}" - "$name" >/dev/null
 }
 
-# image_of NAME PROGRAM [CHANGE…]: an image with one static program, in /usr/local/bin.
+# image_of NAME PROGRAM [CHANGE…]: an image with one static program, in /bin, where the Prometheus operator looks for it.
 image_of() {
   local name=$1 program=$2 folder; shift 2
   folder=$(mktemp -d)
   empty_root "$folder"
-  cp "$program" "$folder/usr/local/bin/"
+  mkdir "$folder/bin"
+  cp "$program" "$folder/bin/"
   image_from "$name" "$folder" "$@"
   rm -rf "$folder"
 }
 
 # empty_root FOLDER: what programs expect to find in any root.
 empty_root() {
-  mkdir -p "$1"/{etc,tmp,usr/local/bin}
+  mkdir -p "$1"/{etc,tmp}
   chmod 755 "$1"
   chmod 1777 "$1/tmp"
   printf 'root:x:0:0:root:/:/sbin/nologin\nnobody:x:65534:65534:nobody:/:/sbin/nologin\n' >"$1/etc/passwd"

@@ -10,23 +10,25 @@ STORAGE_HELPER_IMAGE=local/local-path-helper:$LOCAL_PATH_PROVISIONER_VERSION
 
 # make_images ROOT FOLDER: one archive in FOLDER with all of them.
 make_images() {
-  local name registry=registry.k8s.io images=()
+  local image images=("$STORAGE_IMAGE" "$STORAGE_HELPER_IMAGE")
   mkdir -p "$2"
-  for name in kube-apiserver kube-controller-manager kube-scheduler; do
-    image_of "$registry/$name:$KUBERNETES_VERSION" "$(command -v "$name")"
-    images+=("$registry/$name:$KUBERNETES_VERSION")
-  done
-  image_of "$registry/etcd:$KUBEADM_ETCD_TAG" "$(command -v etcd)"
-  image_of "$registry/coredns/coredns:$KUBEADM_COREDNS_TAG" "$(command -v coredns)" 'ENTRYPOINT ["/usr/local/bin/coredns"]'
-  image_of "$STORAGE_IMAGE" "$(command -v local-path-provisioner)" 'ENV PATH=/usr/local/bin'
-  pause_image "$registry/pause:$PAUSE_TAG"
+  image_of "$STORAGE_IMAGE" "$(command -v local-path-provisioner)"
   helper_image "$1" "$STORAGE_HELPER_IMAGE"
-  kube_proxy_image "$1" "$registry/kube-proxy:$KUBERNETES_VERSION"
-  images+=("$registry/etcd:$KUBEADM_ETCD_TAG" "$registry/coredns/coredns:$KUBEADM_COREDNS_TAG" "$STORAGE_IMAGE"
-    "$registry/pause:$PAUSE_TAG" "$STORAGE_HELPER_IMAGE" "$registry/kube-proxy:$KUBERNETES_VERSION")
+  while read -r image; do
+    case $image in
+      */pause:*) pause_image "$image" ;;
+      */kube-proxy:*) kube_proxy_image "$1" "$image" ;;
+      */coredns:*) image_of "$image" "$(command -v coredns)" 'ENTRYPOINT ["/bin/coredns"]' ;;
+      */etcd:* | */kube-*:*) image_of "$image" "$(command -v "$(basename "${image%:*}")")" ;;
+      *) die "kubeadm asks for an image that is not made here: $image" ;;
+    esac
+    images+=("$image")
+  done < <(kubeadm_images)
   docker save "${images[@]}" >"$2/images.tar"
   docker image rm "${images[@]}" >/dev/null
 }
+
+kubeadm_images() { kubeadm config images list --kubernetes-version "$KUBERNETES_VERSION"; }
 
 pause_image() {
   local folder
@@ -39,7 +41,7 @@ pause_image() {
 
 # helper_image ROOT NAME: a shell with mkdir and rm, which is what the storage provisioner runs on the node.
 helper_image() {
-  local folder
+  local folder name
   folder=$(mktemp -d)
   empty_root "$folder"
   mkdir "$folder/bin"
@@ -58,7 +60,7 @@ kube_proxy_image() {
     liblzma5 libzstd1 libssl3'
   folder=$(mktemp -d)
   empty_root "$folder"
-  mkdir -p "$folder"/{run,var,usr/bin,usr/sbin,usr/lib,usr/lib64}
+  mkdir -p "$folder"/{run,var,usr/local/bin,usr/bin,usr/sbin,usr/lib,usr/lib64}
   for library in bin sbin lib lib64; do ln -s "usr/$library" "$folder/$library"; done
   ln -s /run "$folder/var/run"
   # shellcheck disable=SC2086 # a list

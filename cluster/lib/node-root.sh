@@ -32,8 +32,8 @@ kind_files() {
   ln -s /usr/sbin/runc "$root/usr/local/sbin/runc"
   chroot "$root" ctr oci spec >"$root/etc/containerd/cri-base.json"
   # The first: without CAP_SYS_RESOURCE no process may lower its OOM score, and runc would fail to start a container.
-  sed -i "s/restrict_oom_score_adj = false/restrict_oom_score_adj = true/; s#\(/pause:\)[0-9.]*#\1$PAUSE_TAG#" \
-    "$root/etc/containerd/config.toml"
+  sed -i "s/restrict_oom_score_adj = false/restrict_oom_score_adj = true/
+    s#sandbox_image = .*#sandbox_image = \"$(kubeadm_images | grep /pause:)\"#" "$root/etc/containerd/config.toml"
   pod_network "$root"
   storage "$kind" >"$root/kind/manifests/default-storage.yaml"
   init_system "$root"
