@@ -1,8 +1,11 @@
 //! The model file: one JSON document, plain or gzip, that carries all that serving and
 //! monitoring need. Written by training, read by loading; see `docs/model-file.md`.
 
+use crate::engine::Scaling;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use std::collections::BTreeMap;
+use std::fmt;
 
 /// Format version that this build writes and reads.
 pub const FORMAT: u32 = 1;
@@ -17,6 +20,9 @@ pub struct ModelFile {
     pub manifest: Manifest,
     /// Rows of the held-out data with their predictions: predicted again at every load.
     pub golden: Vec<Golden>,
+    /// What standardises a row before the estimator sees it, if the algorithm needs that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scaling: Option<Scaling>,
     /// The estimator as serde writes it; its shape depends on `manifest.algorithm`.
     pub estimator: Box<RawValue>,
 }
@@ -48,7 +54,7 @@ pub struct Manifest {
 }
 
 /// What is predicted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Task {
     /// One of two or more classes.
@@ -83,6 +89,71 @@ pub enum Algorithm {
     GaussianNb,
     /// Support vector machine (both tasks).
     Svm,
+}
+
+impl Task {
+    /// Its name in model files, on the command line and as a label.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Classification => "classification",
+            Self::Regression => "regression",
+        }
+    }
+}
+
+impl Algorithm {
+    /// Every algorithm, with its name in model files, on the command line and as a label, and the
+    /// tasks that it can do.
+    pub const ALL: &'static [(Self, &'static str, &'static [Task])] = {
+        use Task::{Classification, Regression};
+        &[
+            (
+                Self::LogisticRegression,
+                "logistic-regression",
+                &[Classification],
+            ),
+            (Self::LinearRegression, "linear-regression", &[Regression]),
+            (Self::Ridge, "ridge", &[Regression]),
+            (Self::Lasso, "lasso", &[Regression]),
+            (Self::ElasticNet, "elastic-net", &[Regression]),
+            (
+                Self::DecisionTree,
+                "decision-tree",
+                &[Classification, Regression],
+            ),
+            (
+                Self::RandomForest,
+                "random-forest",
+                &[Classification, Regression],
+            ),
+            (Self::ExtraTrees, "extra-trees", &[Regression]),
+            (Self::Knn, "knn", &[Classification, Regression]),
+            (Self::GaussianNb, "gaussian-nb", &[Classification]),
+            (Self::Svm, "svm", &[Classification, Regression]),
+        ]
+    };
+
+    /// Its name in model files, on the command line and as a label.
+    pub const fn as_str(self) -> &'static str {
+        Self::ALL[self as usize].1
+    }
+
+    /// The tasks that it can do.
+    pub const fn tasks(self) -> &'static [Task] {
+        Self::ALL[self as usize].2
+    }
+}
+
+impl fmt::Display for Task {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Display for Algorithm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
 }
 
 /// One column of a row.
@@ -125,6 +196,9 @@ pub struct Training {
     pub test_rows: usize,
     /// Seed of the split and of the algorithm.
     pub seed: u64,
+    /// Hyper-parameters of the algorithm, defaults included.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub parameters: BTreeMap<String, serde_json::Value>,
     /// Quality on the held-out rows.
     pub report: Report,
 }
@@ -173,9 +247,10 @@ pub struct RegressionReport {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Reference {
-    /// One profile per feature, in the order of the features.
+    /// One profile per feature, in the order of the features; of the training rows.
     pub features: Vec<Profile>,
-    /// Of the prediction: the value, or the probability of the class at index 1 (its label, 0 or
+    /// Of the prediction for the held-out rows, since a model knows its training rows too well: the
+    /// value, or the probability of the class at index 1 (its label, 0 or
     /// 1, if the algorithm has no probabilities).
     pub prediction: Profile,
 }
@@ -185,9 +260,10 @@ pub struct Reference {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Profile {
-    /// Inner edges, strictly rising: the distinct deciles of the training data.
+    /// Inner edges, strictly rising: the distinct deciles of the data, or fewer quantiles if there
+    /// are few rows.
     pub edges: Vec<f64>,
-    /// Share of the training data in each bin; they sum to 1.
+    /// Share of the data in each bin; they sum to 1.
     pub shares: Vec<f64>,
 }
 
@@ -222,4 +298,25 @@ pub enum GoldenOutput {
     },
     /// Regression.
     Value(f64),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_of_algorithms_agrees_with_the_enum_serde_and_the_command_line() {
+        let variants = <Algorithm as clap::ValueEnum>::value_variants();
+        assert_eq!(variants.len(), Algorithm::ALL.len());
+        for (variant, (algorithm, name, tasks)) in variants.iter().zip(Algorithm::ALL) {
+            assert_eq!(variant, algorithm);
+            assert_eq!(serde_json::to_value(algorithm).unwrap(), *name);
+            let value = clap::ValueEnum::to_possible_value(algorithm).unwrap();
+            assert_eq!(value.get_name(), *name);
+            assert!(!tasks.is_empty());
+        }
+        for task in [Task::Classification, Task::Regression] {
+            assert_eq!(serde_json::to_value(task).unwrap(), task.as_str());
+        }
+    }
 }

@@ -8,5 +8,12 @@
 #![forbid(unsafe_code)]
 
 pub mod artifact;
+pub mod cli;
+pub mod engine;
+pub mod evaluate;
 pub mod load;
 pub mod model;
+pub mod predict;
+pub mod report;
+pub mod table;
+pub mod train;

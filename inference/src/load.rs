@@ -1,8 +1,24 @@
 //! Model bytes → checked, self-tested model.
+//!
+//! `read → sha256 → unpack → parse → check → build → self-test`: nothing is looked at before the
+//! step before it passed, and a file that passes all of them cannot make a prediction fail.
 
-use crate::artifact::Manifest;
+mod check;
+mod read;
+mod selftest;
+
+use crate::artifact::{Algorithm, FORMAT, Manifest, ModelFile, Task};
+use crate::engine::{self, Shape};
 use crate::model::Model;
+use crate::train::save::sha256;
+use contract::config::{Builtin, ModelConfig, ModelSource};
 use contract::labels::LoadFailure;
+use serde::Deserialize;
+use std::borrow::Cow;
+use std::path::Path;
+
+pub use check::{LONGEST_NAME, MOST_FEATURES, is_name};
+pub use read::{LARGEST_PACKED, LARGEST_UNPACKED};
 
 /// A model that passed every check, with what the server says about it.
 #[derive(Debug)]
@@ -28,4 +44,130 @@ pub struct LoadError {
     pub reason: LoadFailure,
     /// What was wrong, what was expected, and where.
     pub message: String,
+}
+
+impl LoadError {
+    fn new(reason: LoadFailure, message: impl Into<String>) -> Self {
+        let message = message.into();
+        Self { reason, message }
+    }
+
+    fn corrupt(message: impl Into<String>) -> Self {
+        Self::new(LoadFailure::Corrupt, message)
+    }
+}
+
+/// Loads the model that `config` names.
+///
+/// # Errors
+/// [`LoadError`]; never a panic, whatever the file holds.
+pub fn load(config: &ModelConfig) -> Result<LoadedModel, LoadError> {
+    let bytes: Cow<'_, [u8]> = match &config.source {
+        ModelSource::Builtin(model) => builtin(*model).into(),
+        ModelSource::File(path) => read::file(Path::new(path))?.into(),
+    };
+    from_bytes(&bytes, config)
+}
+
+/// The file of a model inside the binary.
+pub const fn builtin(model: Builtin) -> &'static [u8] {
+    match model {
+        Builtin::Diabetes => include_bytes!("../models/diabetes.json.gz"),
+    }
+}
+
+/// Loads a model file, plain or gzip, that is in memory; `config.source` is not looked at.
+///
+/// # Errors
+/// [`LoadError`]; never a panic, whatever the file holds.
+pub fn from_bytes(bytes: &[u8], config: &ModelConfig) -> Result<LoadedModel, LoadError> {
+    read::check_packed_size(bytes.len() as u64)?;
+    let sha256 = sha256(bytes);
+    check_sha256(&sha256, config.sha256.as_deref())?;
+    let json = read::unpack(bytes)?;
+    let file = parse(&json)?;
+    check::file(&file)?;
+    let model = engine::build(
+        shape(&file.manifest),
+        file.scaling.as_ref(),
+        file.estimator.get(),
+    )
+    .map_err(|defect| LoadError::corrupt(defect.to_string()))?;
+    selftest::run(&file, &*model)?;
+    let manifest = file.manifest;
+    let name = config.name.clone().unwrap_or_else(|| manifest.name.clone());
+    let version = config.version.clone().or_else(|| manifest.version.clone());
+    let version = version.unwrap_or_else(|| sha256[..8].to_owned());
+    Ok(LoadedModel {
+        manifest,
+        name,
+        version,
+        sha256,
+        model,
+    })
+}
+
+fn check_sha256(found: &str, expected: Option<&str>) -> Result<(), LoadError> {
+    match expected {
+        Some(expected) if !expected.eq_ignore_ascii_case(found) => Err(LoadError::new(
+            LoadFailure::ChecksumMismatch,
+            format!("the sha256 of the file is {found}, expected {expected}"),
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// What is read first: another format may look entirely different.
+#[derive(Deserialize)]
+struct Format {
+    format: u32,
+}
+
+/// What is read next: an algorithm of the future is no damage.
+#[derive(Deserialize)]
+struct Header {
+    manifest: Kind,
+}
+
+#[derive(Deserialize)]
+struct Kind {
+    task: Task,
+    algorithm: String,
+}
+
+fn parse(json: &[u8]) -> Result<ModelFile, LoadError> {
+    let corrupt =
+        |error: serde_json::Error| LoadError::corrupt(format!("not a model file: {error}"));
+    let Format { format } = serde_json::from_slice(json).map_err(corrupt)?;
+    if format != FORMAT {
+        return Err(LoadError::new(
+            LoadFailure::Unsupported,
+            format!("the file has format {format}, this build reads format {FORMAT}"),
+        ));
+    }
+    let header: Header = serde_json::from_slice(json).map_err(corrupt)?;
+    check_kind(&header.manifest)?;
+    serde_json::from_slice(json).map_err(corrupt)
+}
+
+fn check_kind(Kind { task, algorithm }: &Kind) -> Result<(), LoadError> {
+    let mut able = Algorithm::ALL
+        .iter()
+        .filter(|(_, _, tasks)| tasks.contains(task));
+    if able.any(|(_, name, _)| name == algorithm) {
+        return Ok(());
+    }
+    Err(LoadError::new(
+        LoadFailure::Unsupported,
+        format!("this build has no algorithm {algorithm:?} for {task}"),
+    ))
+}
+
+fn shape(manifest: &Manifest) -> Shape {
+    Shape {
+        task: manifest.task,
+        algorithm: manifest.algorithm,
+        features: manifest.features.len(),
+        classes: manifest.classes.len(),
+    }
 }

@@ -63,6 +63,13 @@ impl Batch {
         Ok(Self { values, columns })
     }
 
+    /// The batch with other values. `map` keeps their number and their being finite.
+    pub(crate) fn map(&self, map: impl FnOnce(&[f64]) -> Vec<f64>) -> Self {
+        let (values, columns) = (map(&self.values), self.columns);
+        debug_assert_eq!(values.len(), self.values.len());
+        Self { values, columns }
+    }
+
     /// Number of rows.
     pub fn rows(&self) -> usize {
         self.values.len() / self.columns

@@ -1,0 +1,253 @@
+//! Command line → verbs.
+
+use crate::artifact::{Algorithm, Task};
+use crate::evaluate::evaluate;
+use crate::load::{self, LoadedModel, is_name};
+use crate::predict;
+use crate::report::Readable;
+use crate::table::Table;
+use crate::train::{self, Options, Step, save};
+use anyhow::{Context, bail};
+use clap::{Args, Parser, Subcommand};
+use contract::config::{Builtin, ModelConfig, ModelSource};
+use indicatif::{ProgressBar, ProgressStyle};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+/// Serves one tabular model with monitoring built in, and trains such models.
+#[derive(Debug, Parser)]
+#[command(version, about)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Train a model on a CSV file and write a model file.
+    Train(TrainArgs),
+    /// Report how well a model does on a CSV file with known answers.
+    Evaluate(EvaluateArgs),
+    /// Predict the rows of a CSV file, one JSON object a line.
+    Predict(PredictArgs),
+}
+
+/// Of `train`.
+#[derive(Debug, Args)]
+pub struct TrainArgs {
+    /// CSV file with a header line.
+    #[arg(long)]
+    data: PathBuf,
+    /// Column to predict; all others are features.
+    #[arg(long)]
+    target: String,
+    /// How to predict it.
+    #[arg(long)]
+    algorithm: Algorithm,
+    /// What to predict. By default classes if the target has text or at most 10 distinct whole
+    /// numbers, else a number.
+    #[arg(long)]
+    task: Option<Task>,
+    /// Name of the model; by default that of the file without its endings.
+    #[arg(long, value_parser = parse_name)]
+    name: Option<String>,
+    /// Version of the model; by default the server takes the first 8 characters of the sha256.
+    #[arg(long, value_parser = parse_name)]
+    model_version: Option<String>,
+    /// Seed of the split and of the algorithm.
+    #[arg(long, default_value_t = 42)]
+    seed: u64,
+    /// Share of the rows held out for the report, 0.01 to 0.9.
+    #[arg(long, default_value_t = 0.2, value_parser = parse_share)]
+    test_share: f64,
+    /// Fill empty cells with the median of their column; without it they are errors.
+    #[arg(long)]
+    impute_missing: bool,
+    /// Hyper-parameter of the algorithm; may be repeated.
+    #[arg(long = "param", value_name = "KEY=VALUE", value_parser = parse_parameter)]
+    parameters: Vec<(String, String)>,
+    /// Model file to write; gzip if it ends in .gz.
+    #[arg(long)]
+    out: PathBuf,
+}
+
+/// Of `evaluate`.
+#[derive(Debug, Args)]
+pub struct EvaluateArgs {
+    /// Model file, or the name of a built-in model (diabetes).
+    #[arg(long)]
+    model: String,
+    /// CSV file with a header line, the features and the target.
+    #[arg(long)]
+    data: PathBuf,
+}
+
+/// Of `predict`.
+#[derive(Debug, Args)]
+pub struct PredictArgs {
+    /// Model file, or the name of a built-in model (diabetes).
+    #[arg(long)]
+    model: String,
+    /// CSV file with a header line and the features in any order; - reads standard input.
+    #[arg(long)]
+    data: PathBuf,
+}
+
+/// Does what the command line says.
+///
+/// # Errors
+/// A sentence for a person.
+pub fn run(cli: Cli) -> anyhow::Result<()> {
+    match cli.command {
+        Command::Train(args) => train(args),
+        Command::Evaluate(args) => print_evaluation(&args),
+        Command::Predict(args) => print_predictions(&args),
+    }
+}
+
+fn train(args: TrainArgs) -> anyhow::Result<()> {
+    let name = match args.name {
+        Some(name) => name,
+        None => name_of(&args.out)?,
+    };
+    let derived = args.task.is_none();
+    let options = Options {
+        target: args.target,
+        algorithm: args.algorithm,
+        task: args.task,
+        name,
+        version: args.model_version,
+        seed: args.seed,
+        test_share: args.test_share,
+        impute_missing: args.impute_missing,
+        parameters: args.parameters,
+    };
+    let table = Table::open(&args.data)?;
+    let bar = progress_bar();
+    let file = train::train(&table, &options, |step| {
+        bar.set_message(step.as_str());
+        bar.inc(1);
+    })?;
+    let bytes = save::encode(
+        &file,
+        args.out.extension().is_some_and(|ending| ending == "gz"),
+    )?;
+    load::from_bytes(&bytes, &ModelConfig::default()).context("the trained model does not load")?;
+    save::write(&args.out, &bytes)?;
+    bar.finish_and_clear();
+
+    let manifest = &file.manifest;
+    let training = &manifest.training;
+    let how = if derived {
+        " (derived from the target)"
+    } else {
+        ""
+    };
+    let mut out = io::stdout().lock();
+    writeln!(out, "task      {}{how}", manifest.task)?;
+    writeln!(out, "algorithm {}", manifest.algorithm)?;
+    writeln!(
+        out,
+        "rows      {} trained on, {} held out",
+        training.rows, training.test_rows
+    )?;
+    writeln!(out, "features  {}", manifest.features.len())?;
+    let (report, classes) = (&training.report, manifest.classes.as_slice());
+    write!(out, "{}", Readable { report, classes })?;
+    writeln!(
+        out,
+        "\nfile      {} ({} bytes)",
+        args.out.display(),
+        bytes.len()
+    )?;
+    writeln!(out, "sha256    {}", save::sha256(&bytes))?;
+    Ok(())
+}
+
+/// Shown on a terminal only.
+fn progress_bar() -> ProgressBar {
+    let bar = ProgressBar::new(Step::ALL.len() as u64);
+    match ProgressStyle::with_template("{bar:24} {pos}/{len} {msg}") {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
+}
+
+fn print_evaluation(args: &EvaluateArgs) -> anyhow::Result<()> {
+    let model = open(&args.model)?;
+    let table = Table::open(&args.data)?;
+    let report = &evaluate(&model, &table)?;
+    let classes = model.manifest.classes.as_slice();
+    let mut out = io::stdout().lock();
+    writeln!(out, "model     {} version {}", model.name, model.version)?;
+    writeln!(out, "rows      {}", table.rows())?;
+    write!(out, "{}", Readable { report, classes })?;
+    Ok(())
+}
+
+fn print_predictions(args: &PredictArgs) -> anyhow::Result<()> {
+    let model = open(&args.model)?;
+    let table = if args.data == Path::new("-") {
+        Table::read(io::stdin().lock())?
+    } else {
+        Table::open(&args.data)?
+    };
+    let batch = predict::rows(&model.manifest, &table)?;
+    let ignored = predict::ignored(&model.manifest, &table);
+    if !ignored.is_empty() {
+        writeln!(io::stderr(), "ignored columns: {}", ignored.join(", "))?;
+    }
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    for row in predict::predict(&model, &batch) {
+        writeln!(out, "{row}")?;
+    }
+    out.flush()?;
+    Ok(())
+}
+
+fn open(model: &str) -> anyhow::Result<LoadedModel> {
+    let source = match model {
+        "diabetes" => ModelSource::Builtin(Builtin::Diabetes),
+        path => ModelSource::File(path.to_owned()),
+    };
+    let config = ModelConfig {
+        source,
+        ..ModelConfig::default()
+    };
+    Ok(load::load(&config)?)
+}
+
+/// `models/iris.json.gz` → `iris`
+fn name_of(out: &Path) -> anyhow::Result<String> {
+    let file = out
+        .file_name()
+        .and_then(|name| name.to_str())
+        .unwrap_or_default();
+    let stem = file.strip_suffix(".gz").unwrap_or(file);
+    let stem = stem.strip_suffix(".json").unwrap_or(stem);
+    if !is_name(stem) {
+        bail!("{stem:?} cannot name a model: give a --name of letters, digits, '.', '_' and '-'");
+    }
+    Ok(stem.to_owned())
+}
+
+fn parse_name(text: &str) -> Result<String, String> {
+    if is_name(text) {
+        return Ok(text.to_owned());
+    }
+    Err("expected 1 to 128 letters, digits, '.', '_' or '-'".to_owned())
+}
+
+fn parse_share(text: &str) -> Result<f64, String> {
+    let share = text.parse().ok();
+    let admitted = share.filter(|share| (0.01..=0.9).contains(share));
+    admitted.ok_or_else(|| "expected a number from 0.01 to 0.9".to_owned())
+}
+
+fn parse_parameter(text: &str) -> Result<(String, String), String> {
+    let pair = text.split_once('=').filter(|(key, _)| !key.is_empty());
+    let (key, value) = pair.ok_or("expected KEY=VALUE")?;
+    Ok((key.to_owned(), value.to_owned()))
+}

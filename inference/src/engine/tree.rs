@@ -1,0 +1,365 @@
+//! Trees and forests, flattened: 16-byte nodes with siblings side by side, and leaves that lead to
+//! themselves, so that a step needs no branch and several walks overlap.
+
+use super::{Defect, Shape, class_indices, fields, finite};
+use crate::model::{Batch, Model, Predictions};
+use serde::Deserialize;
+use std::collections::VecDeque;
+
+/// Walks side by side: enough to hide the latency of memory, few enough for the registers.
+const LANES: usize = 8;
+
+/// One step: to `left`, or to its right sibling if the value exceeds the threshold.
+#[derive(Debug, Clone, Copy)]
+struct Node {
+    threshold: f64,
+    left: u32,
+    feature: u16,
+    /// 1 for an inner node, 0 for a leaf.
+    step: u16,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Tree {
+    root: u32,
+    /// Steps from the root to the deepest leaf.
+    depth: u32,
+}
+
+/// Trees in one array; a node's output is that of the leaf, or unused.
+#[derive(Debug, Default)]
+struct Forest {
+    nodes: Vec<Node>,
+    outputs: Vec<f64>,
+    trees: Vec<Tree>,
+}
+
+impl Forest {
+    fn step(&self, at: u32, row: &[f64]) -> u32 {
+        let node = &self.nodes[at as usize];
+        let stay = u16::from(row[usize::from(node.feature)] <= node.threshold);
+        node.left + u32::from(node.step & !stay)
+    }
+
+    fn output(&self, at: u32) -> f64 {
+        self.outputs[at as usize]
+    }
+
+    /// Calls `visit` with the output of every tree for one row, in the order of the trees.
+    fn outputs_of(&self, row: &[f64], mut visit: impl FnMut(f64)) {
+        for trees in self.trees.chunks(LANES) {
+            let mut at = [0_u32; LANES];
+            for (at, tree) in at.iter_mut().zip(trees) {
+                *at = tree.root;
+            }
+            let depth = trees.iter().map(|tree| tree.depth).max().unwrap_or(0);
+            let walks = &mut at[..trees.len()];
+            for _ in 0..depth {
+                for at in &mut *walks {
+                    *at = self.step(*at, row);
+                }
+            }
+            for at in walks {
+                visit(self.output(*at));
+            }
+        }
+    }
+
+    /// Calls `visit` with row and output, tree by tree: a tree stays in the cache for all rows.
+    fn outputs_by_tree(&self, batch: &Batch, mut visit: impl FnMut(usize, f64)) {
+        let columns = batch.columns();
+        for tree in &self.trees {
+            for (chunk, rows) in batch.values().chunks(LANES * columns).enumerate() {
+                let mut at = [tree.root; LANES];
+                for _ in 0..tree.depth {
+                    for (at, row) in at.iter_mut().zip(rows.chunks_exact(columns)) {
+                        *at = self.step(*at, row);
+                    }
+                }
+                for (lane, at) in at[..rows.len() / columns].iter().enumerate() {
+                    visit(chunk * LANES + lane, self.output(*at));
+                }
+            }
+        }
+    }
+
+    /// Calls `visit` with row and output; per row in the order of the trees.
+    fn visit(&self, batch: &Batch, mut visit: impl FnMut(usize, f64)) {
+        if batch.rows() == 1 {
+            self.outputs_of(batch.values(), |output| visit(0, output));
+        } else {
+            self.outputs_by_tree(batch, visit);
+        }
+    }
+}
+
+/// Every tree votes for a class; the most votes win, the lowest class among equals.
+#[derive(Debug)]
+struct Vote {
+    forest: Forest,
+    classes: usize,
+}
+
+impl Model for Vote {
+    fn predict(&self, batch: &Batch) -> Predictions {
+        let mut votes = vec![0.0; batch.rows() * self.classes];
+        self.forest.visit(batch, |row, class| {
+            votes[row * self.classes + class as usize] += 1.0;
+        });
+        let rows = votes.chunks_exact(self.classes);
+        let labels = rows.map(super::argmax).collect();
+        let trees = self.forest.trees.len() as f64;
+        for share in &mut votes {
+            *share /= trees;
+        }
+        Predictions::Classes {
+            labels,
+            probabilities: Some(votes),
+        }
+    }
+}
+
+/// Mean of the trees.
+#[derive(Debug)]
+struct Mean {
+    forest: Forest,
+    /// What the sum starts from: smartcore's forests add to 0, a single tree answers with its leaf
+    /// as it is, and -0 is the number that changes nothing when added to.
+    start: f64,
+}
+
+impl Model for Mean {
+    fn predict(&self, batch: &Batch) -> Predictions {
+        let mut sums = vec![self.start; batch.rows()];
+        self.forest.visit(batch, |row, value| sums[row] += value);
+        let trees = self.forest.trees.len() as f64;
+        Predictions::Values(sums.into_iter().map(|sum| sum / trees).collect())
+    }
+}
+
+/// A node as smartcore writes it; a leaf has no children.
+#[derive(Debug, Deserialize)]
+struct NodeFields<Output> {
+    output: Output,
+    split_feature: usize,
+    split_value: Option<f64>,
+    true_child: Option<usize>,
+    false_child: Option<usize>,
+}
+
+#[derive(Deserialize)]
+struct TreeFields<Output> {
+    nodes: Vec<NodeFields<Output>>,
+}
+
+#[derive(Deserialize)]
+struct ClassifierFields {
+    nodes: Vec<NodeFields<usize>>,
+    classes: Vec<u32>,
+}
+
+#[derive(Deserialize)]
+struct RegressorFields {
+    tree_regressor: TreeFields<f64>,
+}
+
+#[derive(Deserialize)]
+struct ForestClassifierFields {
+    trees: Vec<ClassifierFields>,
+    classes: Vec<u32>,
+}
+
+#[derive(Deserialize)]
+struct ForestRegressorFields {
+    forest_regressor: TreesFields,
+}
+
+#[derive(Deserialize)]
+struct TreesFields {
+    trees: Vec<TreeFields<f64>>,
+}
+
+/// One tree that votes.
+pub(super) fn classifier(shape: Shape, estimator: &str) -> Result<Box<dyn Model>, Defect> {
+    vote(shape, vec![fields(shape, estimator)?])
+}
+
+/// Trees that vote.
+pub(super) fn forest_classifier(shape: Shape, estimator: &str) -> Result<Box<dyn Model>, Defect> {
+    let read: ForestClassifierFields = fields(shape, estimator)?;
+    class_indices(&read.classes, shape.classes)?;
+    vote(shape, read.trees)
+}
+
+/// One tree with a value in each leaf.
+pub(super) fn regressor(shape: Shape, estimator: &str) -> Result<Box<dyn Model>, Defect> {
+    let read: RegressorFields = fields(shape, estimator)?;
+    mean(shape, vec![read.tree_regressor], -0.0)
+}
+
+/// Mean of trees with a value in each leaf.
+pub(super) fn forest_regressor(shape: Shape, estimator: &str) -> Result<Box<dyn Model>, Defect> {
+    let read: ForestRegressorFields = fields(shape, estimator)?;
+    mean(shape, read.forest_regressor.trees, 0.0)
+}
+
+fn vote(shape: Shape, trees: Vec<ClassifierFields>) -> Result<Box<dyn Model>, Defect> {
+    let mut forest = Forest::default();
+    for (index, tree) in trees.into_iter().enumerate() {
+        class_indices(&tree.classes, shape.classes)?;
+        if let Some(at) = tree
+            .nodes
+            .iter()
+            .position(|node| node.output >= shape.classes)
+        {
+            return Err(Defect::structure(format!(
+                "tree {index}, node {at}: the output is no class"
+            )));
+        }
+        let outputs: Vec<f64> = tree.nodes.iter().map(|node| node.output as f64).collect();
+        forest.push(shape, &tree.nodes, &outputs)?;
+    }
+    forest.check_any()?;
+    let classes = shape.classes;
+    Ok(Box::new(Vote { forest, classes }))
+}
+
+fn mean(shape: Shape, trees: Vec<TreeFields<f64>>, start: f64) -> Result<Box<dyn Model>, Defect> {
+    let mut forest = Forest::default();
+    for tree in trees {
+        let outputs: Vec<f64> = tree.nodes.iter().map(|node| node.output).collect();
+        finite("outputs of a tree", &outputs)?;
+        forest.push(shape, &tree.nodes, &outputs)?;
+    }
+    forest.check_any()?;
+    Ok(Box::new(Mean { forest, start }))
+}
+
+impl Forest {
+    fn check_any(&self) -> Result<(), Defect> {
+        if self.trees.is_empty() {
+            return Err(Defect::structure("a forest of no trees"));
+        }
+        Ok(())
+    }
+
+    /// Checks one tree and appends it, breadth first, so that siblings are neighbours.
+    fn push<Output>(
+        &mut self,
+        shape: Shape,
+        nodes: &[NodeFields<Output>],
+        outputs: &[f64],
+    ) -> Result<(), Defect> {
+        let index = self.trees.len();
+        let splits = splits(shape, nodes)
+            .map_err(|message| Defect::structure(format!("tree {index}, {message}")))?;
+        let room = u32::try_from(self.nodes.len() + nodes.len());
+        let root = room.map_err(|_| Defect::structure("more nodes than can be addressed"))?
+            - nodes.len() as u32;
+        let mut queue = VecDeque::from([(0_usize, 0_u32)]);
+        let mut next = root + 1;
+        let mut depth = 0;
+        while let Some((source, level)) = queue.pop_front() {
+            depth = depth.max(level);
+            let at = self.nodes.len() as u32;
+            self.outputs.push(outputs[source]);
+            self.nodes.push(match splits[source] {
+                None => Node::leaf(at),
+                Some(split) => {
+                    queue.extend(split.children.map(|child| (child, level + 1)));
+                    next += 2;
+                    split.node(next - 2)
+                }
+            });
+        }
+        self.trees.push(Tree { root, depth });
+        Ok(())
+    }
+}
+
+impl Node {
+    fn leaf(at: u32) -> Self {
+        Self {
+            threshold: 0.0,
+            left: at,
+            feature: 0,
+            step: 0,
+        }
+    }
+}
+
+/// A checked inner node.
+#[derive(Debug, Clone, Copy)]
+struct Split {
+    feature: u16,
+    threshold: f64,
+    /// Where values up to the threshold go, and where the others go.
+    children: [usize; 2],
+}
+
+impl Split {
+    fn node(self, left: u32) -> Node {
+        Node {
+            threshold: self.threshold,
+            left,
+            feature: self.feature,
+            step: 1,
+        }
+    }
+}
+
+/// The split of each node, None for a leaf. Every node is reached exactly once from the root: a
+/// cycle would never end, and shared children would multiply when copied.
+fn splits<Output>(
+    shape: Shape,
+    nodes: &[NodeFields<Output>],
+) -> Result<Vec<Option<Split>>, String> {
+    if nodes.is_empty() {
+        return Err("which has no nodes".to_owned());
+    }
+    let mut reached = vec![false; nodes.len()];
+    reached[0] = true;
+    let mut splits = Vec::with_capacity(nodes.len());
+    for (at, node) in nodes.iter().enumerate() {
+        let split = split(shape, at, node).map_err(|error| format!("node {at}: {error}"))?;
+        for child in split.iter().flat_map(|split| split.children) {
+            match reached.get_mut(child) {
+                None => return Err(format!("node {at}: there is no node {child}")),
+                Some(reached) if *reached => {
+                    return Err(format!("node {at}: node {child} has two parents"));
+                }
+                Some(reached) => *reached = true,
+            }
+        }
+        splits.push(split);
+    }
+    match reached.iter().position(|reached| !reached) {
+        None => Ok(splits),
+        Some(at) => Err(format!("node {at}: nothing leads to it")),
+    }
+}
+
+fn split<Output>(
+    shape: Shape,
+    at: usize,
+    node: &NodeFields<Output>,
+) -> Result<Option<Split>, String> {
+    let children = match (node.true_child, node.false_child) {
+        (None, None) => return Ok(None),
+        (Some(left), Some(right)) => [left, right],
+        _ => return Err("it has one child".to_owned()),
+    };
+    if let Some(child) = children.iter().find(|child| **child <= at) {
+        return Err(format!("its child {child} does not come after it"));
+    }
+    let feature = u16::try_from(node.split_feature).ok();
+    let feature = feature.filter(|feature| usize::from(*feature) < shape.features);
+    let feature = feature.ok_or(format!("there is no feature {}", node.split_feature))?;
+    let threshold = node.split_value.filter(|value| value.is_finite());
+    let threshold = threshold.ok_or("its threshold is not a finite number")?;
+    Ok(Some(Split {
+        feature,
+        threshold,
+        children,
+    }))
+}

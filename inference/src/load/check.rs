@@ -1,0 +1,211 @@
+//! Whether the parts of a model file agree with each other, and its names can be label values.
+
+use super::LoadError;
+use crate::artifact::{Feature, Golden, GoldenOutput, Manifest, ModelFile, Profile, Report, Task};
+use crate::train::data::MOST_CLASSES;
+use contract::labels::PREDICTION_FEATURE;
+use std::collections::HashSet;
+
+/// Characters of a name, version, feature or class.
+pub const LONGEST_NAME: usize = 128;
+/// Features of a model: each has about ten time series of its own.
+pub const MOST_FEATURES: usize = 1000;
+
+/// Whether `text` can be the name or version of a model: letters, digits, `.`, `_` and `-`, since
+/// it becomes part of URLs and labels.
+pub fn is_name(text: &str) -> bool {
+    let admitted = |char: char| char.is_ascii_alphanumeric() || "._-".contains(char);
+    (1..=LONGEST_NAME).contains(&text.len()) && text.chars().all(admitted)
+}
+
+type Checked = Result<(), LoadError>;
+
+fn ensure(holds: bool, message: impl FnOnce() -> String) -> Checked {
+    if holds {
+        return Ok(());
+    }
+    Err(LoadError::corrupt(message()))
+}
+
+/// Checks all but the estimator, which its engine checks.
+pub(super) fn file(file: &ModelFile) -> Checked {
+    let manifest = &file.manifest;
+    names(manifest)?;
+    classes(manifest)?;
+    features(manifest)?;
+    report(manifest)?;
+    reference(manifest)?;
+    ensure(!file.golden.is_empty(), || "no golden rows".to_owned())?;
+    let mut rows = file.golden.iter().enumerate();
+    rows.try_for_each(|(row, golden_row)| golden(manifest, row, golden_row))
+}
+
+fn names(manifest: &Manifest) -> Checked {
+    let name = Some(&manifest.name).into_iter().chain(&manifest.version);
+    for name in name {
+        ensure(is_name(name), || {
+            format!(
+                "{} is no name: 1 to {LONGEST_NAME} letters, digits, '.', '_' or '-' are expected",
+                quoted(name)
+            )
+        })?;
+    }
+    ensure(is_label(&manifest.target), || {
+        format!("{} is no name for the target", quoted(&manifest.target))
+    })
+}
+
+fn classes(manifest: &Manifest) -> Checked {
+    let found = manifest.classes.len();
+    let admitted = match manifest.task {
+        Task::Classification => 2..=MOST_CLASSES,
+        Task::Regression => 0..=0,
+    };
+    ensure(admitted.contains(&found), || {
+        let (least, most) = admitted.clone().into_inner();
+        format!("{found} classes, {} has {least} to {most}", manifest.task)
+    })?;
+    labels("class", manifest.classes.iter())
+}
+
+fn features(manifest: &Manifest) -> Checked {
+    let found = manifest.features.len();
+    ensure((1..=MOST_FEATURES).contains(&found), || {
+        format!("{found} features, expected 1 to {MOST_FEATURES}")
+    })?;
+    labels(
+        "feature",
+        manifest.features.iter().map(|feature| &feature.name),
+    )?;
+    manifest.features.iter().try_for_each(feature)
+}
+
+fn feature(feature: &Feature) -> Checked {
+    let name = quoted(&feature.name);
+    ensure(feature.name != PREDICTION_FEATURE, || {
+        format!("a feature cannot be named {name}: that is the prediction itself")
+    })?;
+    let numbers = [feature.min, feature.max, feature.fill.unwrap_or_default()];
+    ensure(numbers.iter().all(|number| number.is_finite()), || {
+        format!("feature {name}: range or fill is not finite")
+    })?;
+    ensure(feature.min <= feature.max, || {
+        format!(
+            "feature {name}: the range {} to {} is empty",
+            feature.min, feature.max
+        )
+    })?;
+    ensure((0.0..=1.0).contains(&feature.missing), || {
+        format!("feature {name}: a share of {} is missing", feature.missing)
+    })
+}
+
+/// Names that become label values: distinct, not empty, not long, without control characters.
+fn labels<'a>(what: &str, names: impl Iterator<Item = &'a String>) -> Checked {
+    let mut seen = HashSet::new();
+    for name in names {
+        ensure(is_label(name), || {
+            let name = quoted(name);
+            format!(
+                "{name} is no name for a {what}: 1 to {LONGEST_NAME} printable characters are expected"
+            )
+        })?;
+        ensure(seen.insert(name), || {
+            format!("two of the {what} names are {}", quoted(name))
+        })?;
+    }
+    Ok(())
+}
+
+fn is_label(text: &str) -> bool {
+    (1..=LONGEST_NAME).contains(&text.chars().count()) && !text.chars().any(char::is_control)
+}
+
+/// At most as much of it as a person needs to find it.
+fn quoted(text: &str) -> String {
+    format!("{:?}", text.chars().take(LONGEST_NAME).collect::<String>())
+}
+
+fn report(manifest: &Manifest) -> Checked {
+    let classes = manifest.classes.len();
+    let agrees = match (&manifest.training.report, manifest.task) {
+        (Report::Classification(report), Task::Classification) => {
+            report.precision.len() == classes
+                && report.recall.len() == classes
+                && report.confusion.len() == classes
+                && report.confusion.iter().all(|row| row.len() == classes)
+        }
+        (Report::Regression(_), Task::Regression) => true,
+        _ => false,
+    };
+    ensure(agrees, || {
+        "the training report does not fit the task and its classes".to_owned()
+    })
+}
+
+fn reference(manifest: &Manifest) -> Checked {
+    let profiles = &manifest.reference.features;
+    ensure(profiles.len() == manifest.features.len(), || {
+        format!(
+            "{} reference profiles for {} features",
+            profiles.len(),
+            manifest.features.len()
+        )
+    })?;
+    for (feature, profile) in manifest.features.iter().zip(profiles) {
+        check_profile(&feature.name, profile)?;
+    }
+    check_profile(PREDICTION_FEATURE, &manifest.reference.prediction)
+}
+
+fn check_profile(feature: &str, profile: &Profile) -> Checked {
+    let of = || format!("reference profile of {}", quoted(feature));
+    let Profile { edges, shares } = profile;
+    ensure(shares.len() == edges.len() + 1, || {
+        format!(
+            "{}: {} shares for {} edges",
+            of(),
+            shares.len(),
+            edges.len()
+        )
+    })?;
+    let rising = edges.windows(2).all(|pair| pair[0] < pair[1]);
+    ensure(rising && edges.iter().all(|edge| edge.is_finite()), || {
+        format!("{}: the edges do not rise", of())
+    })?;
+    let sum: f64 = shares.iter().sum();
+    let admitted = shares.iter().all(|share| (0.0..=1.0).contains(share));
+    ensure(admitted && (sum - 1.0).abs() < 1e-6, || {
+        format!("{}: the shares sum to {sum}, expected 1", of())
+    })
+}
+
+fn golden(manifest: &Manifest, row: usize, golden: &Golden) -> Checked {
+    let found = golden.input.len();
+    ensure(found == manifest.features.len(), || {
+        format!(
+            "golden row {row} has {found} values for {} features",
+            manifest.features.len()
+        )
+    })?;
+    let classes = manifest.classes.len();
+    let agrees = match (&golden.output, manifest.task) {
+        (GoldenOutput::Value(_), Task::Regression) => true,
+        (
+            GoldenOutput::Class {
+                label,
+                probabilities,
+            },
+            Task::Classification,
+        ) => {
+            *label < classes
+                && probabilities
+                    .as_ref()
+                    .is_none_or(|all| all.len() == classes)
+        }
+        _ => false,
+    };
+    ensure(agrees, || {
+        format!("golden row {row}: the output does not fit the task and its classes")
+    })
+}

@@ -1,0 +1,306 @@
+//! Hyper-parameters: one closed set per estimator, with defaults and bounds in their types.
+
+use crate::engine::Kernel;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use smartcore::svm::Kernels;
+use std::collections::BTreeMap;
+use std::num::{NonZeroU16, NonZeroUsize};
+
+/// A hyper-parameter that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ParameterError {
+    /// Unknown, of the wrong type or out of bounds; serde's message names what is allowed.
+    #[error("--param {key}={text}: {problem}")]
+    Refused {
+        /// The key.
+        key: String,
+        /// The value as given.
+        text: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// One key twice.
+    #[error("--param {key} is given twice")]
+    Twice {
+        /// The key.
+        key: String,
+    },
+}
+
+/// Reads `given` pairs of key and value.
+///
+/// # Errors
+/// [`ParameterError`] for the first pair that `P` does not admit.
+pub fn read<P: DeserializeOwned>(given: &[(String, String)]) -> Result<P, ParameterError> {
+    let mut all = Map::new();
+    for (key, text) in given {
+        let value = serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.clone()));
+        let alone = Map::from_iter([(key.clone(), value.clone())]);
+        deserialize::<P>(alone).map_err(|error| ParameterError::Refused {
+            key: key.clone(),
+            text: text.clone(),
+            problem: error.to_string(),
+        })?;
+        if all.insert(key.clone(), value).is_some() {
+            return Err(ParameterError::Twice { key: key.clone() });
+        }
+    }
+    deserialize(all).map_err(|error| ParameterError::Refused {
+        key: String::new(),
+        text: String::new(),
+        problem: error.to_string(),
+    })
+}
+
+fn deserialize<P: DeserializeOwned>(map: Map<String, Value>) -> serde_json::Result<P> {
+    serde_json::from_value(Value::Object(map))
+}
+
+/// What the model file says about them.
+pub fn record(parameters: &impl Serialize) -> BTreeMap<String, Value> {
+    match serde_json::to_value(parameters) {
+        Ok(Value::Object(map)) => map.into_iter().collect(),
+        _ => BTreeMap::new(),
+    }
+}
+
+/// A strength or tolerance: above 0, at most 10,000.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(try_from = "f64", into = "f64")]
+pub struct Positive(f64);
+
+impl TryFrom<f64> for Positive {
+    type Error = &'static str;
+
+    fn try_from(value: f64) -> Result<Self, Self::Error> {
+        let admitted = value > 0.0 && value <= 1e4;
+        admitted
+            .then_some(Self(value))
+            .ok_or("expected a number above 0 and at most 10000")
+    }
+}
+
+impl From<Positive> for f64 {
+    fn from(value: Positive) -> Self {
+        value.0
+    }
+}
+
+/// 0 to 1.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(try_from = "f64", into = "f64")]
+pub struct Share(f64);
+
+impl TryFrom<f64> for Share {
+    type Error = &'static str;
+
+    fn try_from(value: f64) -> Result<Self, Self::Error> {
+        let admitted = (0.0..=1.0).contains(&value);
+        admitted
+            .then_some(Self(value))
+            .ok_or("expected a number from 0 to 1")
+    }
+}
+
+impl From<Share> for f64 {
+    fn from(value: Share) -> Self {
+        value.0
+    }
+}
+
+/// Declares a closed set of hyper-parameters with their defaults.
+macro_rules! parameters {
+    ($($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty = $default:expr,)* })+) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+        #[serde(deny_unknown_fields, default)]
+        pub struct $name { $($(#[$field_doc])* pub $field: $type,)* }
+
+        impl Default for $name {
+            fn default() -> Self {
+                Self { $($field: $default,)* }
+            }
+        }
+    )+};
+}
+
+parameters! {
+    /// Of an estimator that has none.
+    Nothing {}
+    /// Of logistic regression and ridge.
+    Penalty {
+        /// Strength of the L2 penalty.
+        alpha: Positive = Positive(1.0),
+    }
+    /// Of the lasso.
+    Lasso {
+        /// Strength of the L1 penalty.
+        alpha: Positive = Positive(1.0),
+        /// Gap at which the solver stops.
+        tolerance: Positive = Positive(1e-4),
+        /// Steps after which the solver stops.
+        max_iterations: NonZeroU16 = THOUSAND,
+    }
+    /// Of the elastic net.
+    ElasticNet {
+        /// Strength of both penalties together.
+        alpha: Positive = Positive(1.0),
+        /// Share of the L1 penalty.
+        l1_ratio: Share = Share(0.5),
+        /// Gap at which the solver stops.
+        tolerance: Positive = Positive(1e-4),
+        /// Steps after which the solver stops.
+        max_iterations: NonZeroU16 = THOUSAND,
+    }
+    /// Of a decision tree.
+    Tree {
+        /// Levels of the tree, the root included; null for no limit.
+        max_depth: Option<NonZeroU16> = None,
+        /// Rows that a leaf has at least.
+        min_samples_leaf: NonZeroUsize = NonZeroUsize::MIN,
+        /// Rows that a node needs to be split.
+        min_samples_split: NonZeroUsize = NonZeroUsize::MIN.saturating_add(1),
+    }
+    /// Of a forest.
+    Forest {
+        /// Number of trees.
+        trees: NonZeroU16 = HUNDRED,
+        /// Levels of a tree, the root included; null for no limit.
+        max_depth: Option<NonZeroU16> = None,
+        /// Rows that a leaf has at least.
+        min_samples_leaf: NonZeroUsize = NonZeroUsize::MIN,
+        /// Rows that a node needs to be split.
+        min_samples_split: NonZeroUsize = NonZeroUsize::MIN.saturating_add(1),
+        /// Features looked at for a split; null for the square root of their number.
+        max_features: Option<NonZeroUsize> = None,
+    }
+    /// Of nearest neighbours.
+    Knn {
+        /// Neighbours asked.
+        k: NonZeroU16 = FIVE,
+    }
+    /// Of the support vector classifier.
+    Svc {
+        /// Similarity of rows.
+        kernel: KernelName = KernelName::Rbf,
+        /// Price of a row on the wrong side.
+        c: Positive = Positive(1.0),
+        /// Of the rbf kernel; null for 1 / number of features.
+        gamma: Option<Positive> = None,
+        /// Gap at which the solver stops.
+        tolerance: Positive = Positive(1e-3),
+        /// Passes over the rows.
+        epochs: NonZeroU16 = FIVE,
+    }
+    /// Of support vector regression.
+    Svr {
+        /// Similarity of rows.
+        kernel: KernelName = KernelName::Rbf,
+        /// Price of an error beyond `epsilon`.
+        c: Positive = Positive(10.0),
+        /// Of the rbf kernel; null for 1 / number of features.
+        gamma: Option<Positive> = None,
+        /// Gap at which the solver stops.
+        tolerance: Positive = Positive(1e-3),
+        /// Errors up to this are free, in the target's unit.
+        epsilon: Positive = Positive(0.1),
+    }
+}
+
+const FIVE: NonZeroU16 = NonZeroU16::MIN.saturating_add(4);
+const HUNDRED: NonZeroU16 = NonZeroU16::MIN.saturating_add(99);
+const THOUSAND: NonZeroU16 = NonZeroU16::MIN.saturating_add(999);
+
+/// Kernels by name.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum KernelName {
+    /// Inner product.
+    Linear,
+    /// Gaussian.
+    Rbf,
+}
+
+impl KernelName {
+    /// The kernel, for our engine.
+    pub fn kernel(self, gamma: Option<Positive>, features: usize) -> Kernel {
+        match self {
+            Self::Linear => Kernel::Linear,
+            Self::Rbf => Kernel::Rbf {
+                gamma: gamma.map_or(1.0 / features as f64, f64::from),
+            },
+        }
+    }
+}
+
+impl From<Kernel> for Kernels {
+    fn from(kernel: Kernel) -> Self {
+        match kernel {
+            Kernel::Linear => Self::linear(),
+            Kernel::Rbf { gamma } => Self::rbf().with_gamma(gamma),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    fn given(key: &str, value: &str) -> Vec<(String, String)> {
+        vec![(key.to_owned(), value.to_owned())]
+    }
+
+    #[test]
+    fn what_is_not_given_keeps_its_default() {
+        let forest: Forest = read(&given("max_depth", "7")).unwrap();
+        assert_eq!(forest.max_depth.unwrap().get(), 7);
+        assert_eq!(forest.trees.get(), 100);
+    }
+
+    #[rstest]
+    #[case(
+        "tree",
+        "7",
+        "unknown field `tree`, expected one of `trees`, `max_depth`"
+    )]
+    #[case("trees", "0", "expected a nonzero u16")]
+    #[case("trees", "many", "invalid type: string \"many\"")]
+    #[case("trees", "70000", "70000")]
+    fn what_the_forest_does_not_know_is_refused(
+        #[case] key: &str,
+        #[case] value: &str,
+        #[case] problem: &str,
+    ) {
+        let error = read::<Forest>(&given(key, value)).unwrap_err().to_string();
+        assert!(
+            error.starts_with(&format!("--param {key}={value}: ")),
+            "{error}"
+        );
+        assert!(error.contains(problem), "{error}");
+    }
+
+    #[rstest]
+    #[case("alpha", "0", "above 0")]
+    #[case("alpha", "-1", "above 0")]
+    #[case("alpha", "1e5", "at most 10000")]
+    #[case("l1_ratio", "1.5", "from 0 to 1")]
+    fn numbers_out_of_bounds_are_refused(
+        #[case] key: &str,
+        #[case] value: &str,
+        #[case] problem: &str,
+    ) {
+        let error = read::<ElasticNet>(&given(key, value)).unwrap_err();
+        assert!(error.to_string().contains(problem), "{error}");
+    }
+
+    #[test]
+    fn an_estimator_without_parameters_refuses_all_and_no_key_may_come_twice() {
+        assert!(read::<Nothing>(&given("alpha", "1")).is_err());
+        let twice = [given("k", "3"), given("k", "4")].concat();
+        let error = read::<Knn>(&twice).unwrap_err().to_string();
+        assert_eq!(error, "--param k is given twice");
+    }
+}

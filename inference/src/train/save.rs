@@ -1,0 +1,71 @@
+//! Model file → bytes → disk, so that a reader sees the old file or the new one, never half of one.
+
+use crate::artifact::ModelFile;
+use flate2::{Compression, GzBuilder};
+use sha2::{Digest, Sha256};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+/// Why no file was written.
+#[derive(Debug, thiserror::Error)]
+pub enum SaveError {
+    /// The model cannot be put into JSON.
+    #[error("failed to encode the model: {0}")]
+    Encode(#[from] serde_json::Error),
+    /// The disk.
+    #[error("failed to write {path}: {source}")]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// The bytes of a model file: one line of JSON; gzip if `gzip`. The same model gives the same bytes.
+///
+/// # Errors
+/// [`SaveError::Encode`]
+pub fn encode(file: &ModelFile, gzip: bool) -> Result<Vec<u8>, SaveError> {
+    let mut json = serde_json::to_vec(file)?;
+    json.push(b'\n');
+    if !gzip {
+        return Ok(json);
+    }
+    let mut packer = GzBuilder::new()
+        .mtime(0)
+        .write(Vec::new(), Compression::best());
+    let packed = packer.write_all(&json).and_then(|()| packer.finish());
+    packed.map_err(|error| SaveError::Encode(serde_json::Error::io(error)))
+}
+
+/// Puts `bytes` at `path`, whole or not at all.
+///
+/// # Errors
+/// [`SaveError::Write`]
+pub fn write(path: &Path, bytes: &[u8]) -> Result<(), SaveError> {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{}.tmp", std::process::id()));
+    let temporary = path.with_file_name(name);
+    let written = put(&temporary, bytes).and_then(|()| std::fs::rename(&temporary, path));
+    written.map_err(|source| {
+        // Whether or not it was made, the error to tell is the first one.
+        let _ = std::fs::remove_file(&temporary);
+        SaveError::Write {
+            path: path.to_owned(),
+            source,
+        }
+    })
+}
+
+fn put(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = std::fs::File::create(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+/// Lower-case hex.
+pub fn sha256(bytes: &[u8]) -> String {
+    let digest = Sha256::digest(bytes);
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
