@@ -15,7 +15,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::collections::HashMap;
 use std::fmt::Debug;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// The stage after the writes.
 #[derive(Debug)]
@@ -26,7 +26,7 @@ impl Stage for Applied {
 }
 
 /// What became of a child.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug)]
 pub enum Outcome<K> {
     /// It was as wanted.
     Unchanged,
@@ -43,6 +43,47 @@ pub enum Outcome<K> {
     },
     /// The API server does not know its kind.
     KindMissing,
+    /// It could not be written, which keeps no model from being served.
+    Failed(Arc<Error>),
+}
+
+impl<K> Outcome<K> {
+    /// Why it could not be written, if it could not.
+    pub fn failure(&self) -> Option<&Arc<Error>> {
+        match self {
+            Self::Failed(error) => Some(error),
+            Self::Unchanged
+            | Self::Written(_)
+            | Self::Absent
+            | Self::Conflict { .. }
+            | Self::KindMissing => None,
+        }
+    }
+}
+
+impl Children<Applied> {
+    /// The first write that failed without keeping the model from being served.
+    pub fn failure(&self) -> Option<&Arc<Error>> {
+        let Self {
+            config_map,
+            service,
+            deployment,
+            service_monitor,
+            prometheus_rule,
+            dashboard,
+        } = self;
+        let serving = [
+            config_map.failure(),
+            service.failure(),
+            deployment.failure(),
+        ];
+        let monitoring = [
+            service_monitor.failure(),
+            prometheus_rule.failure(),
+            dashboard.failure(),
+        ];
+        serving.into_iter().chain(monitoring).flatten().next()
+    }
 }
 
 /// Writes children, and remembers what it wrote so that the same need not be written again.
@@ -105,6 +146,8 @@ impl Applier {
             .deployment
             .as_ref()
             .map(|deployment| &deployment.metadata);
+        let monitor = live.service_monitor.as_ref();
+        let rule = live.prometheus_rule.as_ref();
         Ok(Children {
             config_map: self
                 .one::<ConfigMap>(owner, config_map, live.config_map.as_ref())
@@ -116,30 +159,23 @@ impl Applier {
                 .one::<Deployment>(owner, deployment, live_deployment)
                 .await?,
             service_monitor: match world.apis.service_monitors {
-                true => {
-                    self.one::<ServiceMonitor>(
-                        owner,
-                        service_monitor,
-                        live.service_monitor.as_ref(),
-                    )
-                    .await?
-                }
-                false => missing(service_monitor),
+                true => contained(
+                    self.one::<ServiceMonitor>(owner, service_monitor, monitor)
+                        .await,
+                ),
+                false => missing(service_monitor.as_ref()),
             },
             prometheus_rule: match world.apis.prometheus_rules {
-                true => {
-                    self.one::<PrometheusRule>(
-                        owner,
-                        prometheus_rule,
-                        live.prometheus_rule.as_ref(),
-                    )
-                    .await?
-                }
-                false => missing(prometheus_rule),
+                true => contained(
+                    self.one::<PrometheusRule>(owner, prometheus_rule, rule)
+                        .await,
+                ),
+                false => missing(prometheus_rule.as_ref()),
             },
-            dashboard: self
-                .one::<ConfigMap>(owner, dashboard, live.dashboard.as_ref())
-                .await?,
+            dashboard: contained(
+                self.one::<ConfigMap>(owner, dashboard, live.dashboard.as_ref())
+                    .await,
+            ),
         })
     }
 
@@ -224,8 +260,13 @@ impl Applier {
     }
 }
 
-fn missing<K>(wanted: Option<K>) -> Outcome<K> {
+fn missing<K>(wanted: Option<&K>) -> Outcome<K> {
     wanted.map_or(Outcome::Absent, |_| Outcome::KindMissing)
+}
+
+/// A fault of a monitoring object stays its own: the other children are written all the same.
+fn contained<K>(result: Result<Outcome<K>, Error>) -> Outcome<K> {
+    result.unwrap_or_else(|error| Outcome::Failed(error.into()))
 }
 
 fn is_unknown_kind(status: &kube::core::Status) -> bool {

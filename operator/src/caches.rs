@@ -136,7 +136,7 @@ where
     K: Resource<DynamicType = ()> + Clone + Debug + Send + Sync + 'static,
 {
     full(client, triggers, |object: &mut PartialObjectMeta<K>| {
-        object.managed_fields_mut().clear()
+        object.managed_fields_mut().clear();
     })
 }
 

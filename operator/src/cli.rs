@@ -54,14 +54,15 @@ impl Cli {
     /// Does what the command line says.
     pub fn execute(self) -> Result<()> {
         match self.command {
-            Command::Run { admin, settings } => run(admin, settings),
-            Command::Crd => Ok(print!("{}", crd()?)),
+            Command::Run { admin, settings } => run(admin, settings)?,
+            Command::Crd => print!("{}", crd()?),
             Command::Render { file, settings } => {
                 let text = read(&file).with_context(|| format!("cannot read {file}"))?;
                 let objects = rendered(&text, &settings).with_context(|| format!("in {file}"))?;
-                Ok(print!("{objects}"))
+                print!("{objects}");
             }
         }
+        Ok(())
     }
 }
 

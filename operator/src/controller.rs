@@ -90,7 +90,11 @@ pub async fn run(
         .reconcile_on(triggers)
         .reconcile_all_on(all_triggers)
         .graceful_shutdown_on(shutdown)
-        .run(reconcile, retry, context)
+        .run(
+            reconcile,
+            |ms, error, context| retry(&ms, error, &context),
+            context,
+        )
         .for_each(|result| async {
             if let Err(error) = result {
                 tracing::debug!(%error, "controller");
@@ -116,22 +120,16 @@ fn forget_deleted(context: Arc<Context>) -> impl FnMut(&watcher::Result<Event<Mo
 }
 
 /// One reconcile: bounded in time, a panic contained.
-async fn reconcile(ms: Arc<ModelService>, context: Arc<Context>) -> Result<Action, Error> {
+async fn reconcile(ms: Arc<ModelService>, context: Arc<Context>) -> Result<Action, Arc<Error>> {
     let _guard = context.metrics.reconcile();
     let work = AssertUnwindSafe(settle(&ms, &context)).catch_unwind();
-    match tokio::time::timeout(DEADLINE, work).await {
-        Ok(Ok(result)) => result?,
-        Ok(Err(panic)) => {
-            return Err(Error::Panicked {
-                message: panic_message(panic.as_ref()),
-            });
-        }
-        Err(_) => {
-            return Err(Error::Deadline {
-                seconds: DEADLINE.as_secs(),
-            });
-        }
-    }
+    let outcome = tokio::time::timeout(DEADLINE, work).await;
+    let outcome = outcome.map_err(|_| Error::Deadline {
+        seconds: DEADLINE.as_secs(),
+    })?;
+    outcome.map_err(|panic| Error::Panicked {
+        message: panic_message(panic.as_ref()),
+    })??;
     context.backoff.reset(&ms.uid().unwrap_or_default());
     Ok(Action::requeue(backoff::resync()))
 }
@@ -143,7 +141,7 @@ fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
 }
 
 /// ModelService ─observe→ World ─validate→ Plan ─render→ Children ─apply→ Children<Applied> ─status→
-async fn settle(ms: &ModelService, context: &Context) -> Result<(), Error> {
+async fn settle(ms: &ModelService, context: &Context) -> Result<(), Arc<Error>> {
     if ms.metadata.deletion_timestamp.is_some() {
         // The garbage collector takes the children.
         return Ok(());
@@ -156,10 +154,13 @@ async fn settle(ms: &ModelService, context: &Context) -> Result<(), Error> {
         Err(error) => Verdict::Failed(error),
     };
     if let Some(statement) = status(ms, &world, &verdict) {
-        let status = publish(&context.client, &context.recorder, ms, statement).await?;
+        let status = publish(&context.client, &context.recorder, ms, &statement).await?;
         context.metrics.observe(ms, &status);
     }
-    outcome.map(|_| ())
+    let (_, children) = outcome?;
+    children
+        .failure()
+        .map_or(Ok(()), |error| Err(Arc::clone(error)))
 }
 
 async fn converge(
@@ -178,7 +179,7 @@ async fn converge(
 }
 
 /// What follows a failed reconcile.
-fn retry(ms: Arc<ModelService>, error: &Error, context: Arc<Context>) -> Action {
+fn retry(ms: &ModelService, error: &Error, context: &Context) -> Action {
     let (namespace, name) = (ms.namespace().unwrap_or_default(), ms.name_any());
     context.metrics.failed(error.category());
     tracing::warn!(

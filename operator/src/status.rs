@@ -117,12 +117,20 @@ impl View {
         .into_iter()
         .flatten()
         .collect();
-        vec![
+        let mut conditions = vec![
             self.ready(core.into_iter().flatten().next()),
             self.model_loaded(),
             self.progressing(),
-            monitoring_ready(plan, monitors.into_iter().flatten().next(), &missing),
-        ]
+        ];
+        conditions.extend(match children.failure() {
+            Some(error) => refused(error),
+            None => Some(monitoring_ready(
+                plan,
+                monitors.into_iter().flatten().next(),
+                &missing,
+            )),
+        });
+        conditions
     }
 
     /// Conditions after a failed reconcile: what the user must know, and the state of the pods,
@@ -276,12 +284,30 @@ fn monitoring_ready(plan: &Plan, conflict: Option<String>, missing: &[&str]) -> 
     condition(ConditionType::MonitoringReady, status, reason, message)
 }
 
+/// What a failed write of a monitoring object says; nothing if it will soon be tried again.
+fn refused(error: &Error) -> Option<Condition> {
+    let lasting = matches!(error.category(), Category::Forbidden | Category::Rejected);
+    lasting.then(|| {
+        let message = error.chain();
+        condition(
+            ConditionType::MonitoringReady,
+            ConditionStatus::False,
+            Reason::ApiError,
+            message,
+        )
+    })
+}
+
 fn conflict<K>(outcome: &Outcome<K>) -> Option<String> {
     match outcome {
         Outcome::Conflict { kind, name } => Some(format!(
             "{kind} '{name}' exists and belongs to somebody else: rename or delete one of the two"
         )),
-        Outcome::Unchanged | Outcome::Written(_) | Outcome::Absent | Outcome::KindMissing => None,
+        Outcome::Unchanged
+        | Outcome::Written(_)
+        | Outcome::Absent
+        | Outcome::KindMissing
+        | Outcome::Failed(_) => None,
     }
 }
 

@@ -30,16 +30,16 @@ pub fn documents(text: &str) -> Result<Vec<ModelService>> {
     let all: Vec<Value> = serde_saphyr::from_multiple(text).context("cannot read as YAML")?;
     all.into_iter()
         .filter(|document| document["kind"] == "ModelService")
-        .map(service)
+        .map(|document| service(&document))
         .collect()
 }
 
-fn service(document: Value) -> Result<ModelService> {
+fn service(document: &Value) -> Result<ModelService> {
     let service: ModelService =
         serde_json::from_value(document.clone()).context("not a valid ModelService")?;
     // What was read is written out again: a field that is gone was never understood.
     let understood = serde_json::to_value(&service).context("not a valid ModelService")?;
-    match unknown_field(&document, &understood) {
+    match unknown_field(document, &understood) {
         Some(path) => bail!("not a valid ModelService: unknown field {path}"),
         None => Ok(service),
     }

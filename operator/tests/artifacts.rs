@@ -1,4 +1,9 @@
 //! Files that are printed or that must agree with the tables in the code.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test fails by panicking"
+)]
 
 mod support;
 

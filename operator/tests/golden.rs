@@ -1,4 +1,9 @@
 //! What the examples become, word for word, and whether Prometheus takes it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test fails by panicking"
+)]
 
 mod support;
 

@@ -67,8 +67,11 @@ fn constant(name: &Value, value: &str) -> Value {
     })
 }
 
+/// Reads the threshold that a panel draws.
+type Read = fn(&Thresholds) -> f64;
+
 /// Panels by title, and the threshold of the spec that they draw.
-const DRAWN: [(&str, fn(&Thresholds) -> f64); 4] = [
+const DRAWN: [(&str, Read); 4] = [
     ("Request latency", |t| t.latency_p95_seconds),
     ("Inference time", |t| t.inference_p95_seconds),
     ("Errors by endpoint and type", |t| t.errors_per_second),

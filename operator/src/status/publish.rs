@@ -18,7 +18,7 @@ pub async fn publish(
     client: &Client,
     recorder: &Recorder,
     ms: &ModelService,
-    statement: Statement,
+    statement: &Statement,
 ) -> Result<ModelServiceStatus, Error> {
     let ready = statement
         .conditions
@@ -30,7 +30,7 @@ pub async fn publish(
         statement,
         &previous.conditions,
         ms.metadata.generation,
-        Time(Timestamp::now()),
+        &Time(Timestamp::now()),
     );
     if Some(&status) == ms.status.as_ref() {
         return Ok(status);
@@ -44,11 +44,11 @@ pub async fn publish(
 
 /// Gives conditions their dates: the old one where the status of the condition is the old one.
 /// Conditions that were not judged stay as they were.
-pub fn dated(
-    statement: Statement,
+fn dated(
+    statement: &Statement,
     previous: &[KubeCondition],
     generation: Option<i64>,
-    now: Time,
+    now: &Time,
 ) -> ModelServiceStatus {
     let conditions = ConditionType::ALL.iter().filter_map(|type_| {
         let before = previous
@@ -59,7 +59,7 @@ pub fn dated(
             .iter()
             .find(|condition| condition.type_ == *type_)
         {
-            Some(condition) => Some(date(condition, before, generation, now.clone())),
+            Some(condition) => Some(date(condition, before, generation, now)),
             None => before.cloned(),
         }
     });
@@ -73,7 +73,7 @@ fn date(
     condition: &Condition,
     before: Option<&KubeCondition>,
     generation: Option<i64>,
-    now: Time,
+    now: &Time,
 ) -> KubeCondition {
     let status = condition.status.as_str();
     let since = before
@@ -85,7 +85,7 @@ fn date(
         reason: condition.reason.as_str().to_owned(),
         message: condition.message.clone(),
         observed_generation: generation,
-        last_transition_time: since.unwrap_or(now),
+        last_transition_time: since.unwrap_or_else(|| now.clone()),
     }
 }
 

@@ -23,9 +23,6 @@ pub(crate) fn assert_golden(path: &Path, text: &str) {
         found == text,
         "{} is stale from line {}: run `make gen` and look at the difference",
         path.display(),
-        line.map_or_else(
-            || found.lines().count().min(text.lines().count()),
-            |line| line
-        ) + 1
+        line.unwrap_or_else(|| found.lines().count().min(text.lines().count())) + 1
     );
 }

@@ -1,0 +1,336 @@
+//! The control plane under test, the operator that runs against it, and kubectl.
+
+use serde_json::{Value, json};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{LazyLock, Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::{Duration, Instant};
+
+/// Tests that disturb others (they stop the operator, or take kinds away) hold it for writing.
+static PEACE: RwLock<()> = RwLock::new(());
+static OPERATOR: LazyLock<Mutex<Operator>> = LazyLock::new(|| {
+    install();
+    Mutex::new(Operator { process: start() })
+});
+
+/// Where the operator is installed.
+const NAMESPACE: &str = "modelservice-system";
+/// Name of the chart's objects.
+const RELEASE: &str = "modelservice-operator";
+
+/// A namespace of its own for one test, while nobody disturbs.
+pub(crate) struct Cluster {
+    pub(crate) namespace: String,
+    _peace: Option<RwLockReadGuard<'static, ()>>,
+    _quiet: Option<RwLockWriteGuard<'static, ()>>,
+}
+
+impl Cluster {
+    /// Side by side with other tests.
+    pub(crate) fn shared(namespace: &str) -> Self {
+        let peace = PEACE
+            .read()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        Self::prepare(namespace, Some(peace), None)
+    }
+
+    /// Alone.
+    pub(crate) fn alone(namespace: &str) -> Self {
+        let quiet = PEACE
+            .write()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        Self::prepare(namespace, None, Some(quiet))
+    }
+
+    fn prepare(
+        namespace: &str,
+        peace: Option<RwLockReadGuard<'static, ()>>,
+        quiet: Option<RwLockWriteGuard<'static, ()>>,
+    ) -> Self {
+        drop(OPERATOR.lock().unwrap());
+        kubectl(&["create", "namespace", namespace], None).unwrap();
+        Self {
+            namespace: namespace.to_owned(),
+            _peace: peace,
+            _quiet: quiet,
+        }
+    }
+
+    /// kubectl in the test's namespace; Err is what it printed on failure.
+    pub(crate) fn kubectl(&self, arguments: &[&str]) -> Result<String, String> {
+        kubectl(
+            &[&["--namespace", &self.namespace], arguments].concat(),
+            None,
+        )
+    }
+
+    /// Applies YAML.
+    pub(crate) fn apply(&self, yaml: &str) -> Result<String, String> {
+        kubectl(
+            &["--namespace", &self.namespace, "apply", "-f", "-"],
+            Some(yaml),
+        )
+    }
+
+    /// Applies a ModelService named `churn` with the given spec.
+    pub(crate) fn serve(&self, spec: &str) -> Result<String, String> {
+        self.apply(&model_service("churn", spec))
+    }
+
+    /// An object, if it exists.
+    pub(crate) fn get(&self, kind: &str, name: &str) -> Option<Value> {
+        let text = self
+            .kubectl(&["get", kind, name, "-o", "json", "--ignore-not-found"])
+            .ok()?;
+        serde_json::from_str(&text).ok()
+    }
+
+    /// Waits until an object is there and looks as wanted.
+    pub(crate) fn wait(&self, kind: &str, name: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        let what = format!("{kind}/{name} in {}", self.namespace);
+        eventually(&what, || {
+            self.get(kind, name)
+                .filter(&wanted)
+                .ok_or(self.get(kind, name))
+        })
+    }
+
+    /// Waits until an object is gone.
+    pub(crate) fn wait_gone(&self, kind: &str, name: &str) {
+        eventually(&format!("{kind}/{name} to go"), || {
+            match self.get(kind, name) {
+                None => Ok(()),
+                Some(object) => Err(Some(object)),
+            }
+        });
+    }
+
+    /// Waits until a condition of `churn` has this status and reason; its message.
+    pub(crate) fn wait_condition(&self, type_: &str, status: &str, reason: &str) -> String {
+        let found =
+            |ms: &Value| condition(ms, type_).map(|c| (c["status"].clone(), c["reason"].clone()));
+        let wanted = Some((json!(status), json!(reason)));
+        let ms = self.wait("modelservice", "churn", |ms| found(ms) == wanted);
+        condition(&ms, type_).unwrap()["message"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    }
+
+    /// Plays the kubelet: gives every pod this status.
+    pub(crate) fn pods_say(&self, status: &Value) {
+        let list: Value =
+            serde_json::from_str(&self.kubectl(&["get", "pods", "-o", "json"]).unwrap()).unwrap();
+        for pod in list["items"].as_array().unwrap() {
+            let patch = json!({"status": status}).to_string();
+            let name = pod["metadata"]["name"].as_str().unwrap();
+            self.kubectl(&["patch", "pod", name, "--subresource=status", "-p", &patch])
+                .unwrap();
+        }
+    }
+}
+
+/// A condition of a ModelService.
+pub(crate) fn condition<'a>(ms: &'a Value, type_: &str) -> Option<&'a Value> {
+    ms["status"]["conditions"]
+        .as_array()?
+        .iter()
+        .find(|condition| condition["type"] == type_)
+}
+
+/// A ModelService as a user writes it.
+pub(crate) fn model_service(name: &str, spec: &str) -> String {
+    format!(
+        "apiVersion: modelservice.dev/v1alpha1\nkind: ModelService\nmetadata: {{name: {name}}}\nspec: {spec}\n"
+    )
+}
+
+/// Tries until `attempt` succeeds; fails with its last error after half a minute.
+pub(crate) fn eventually<T>(what: &str, attempt: impl Fn() -> Result<T, Option<Value>>) -> T {
+    let start = Instant::now();
+    loop {
+        match attempt() {
+            Ok(value) => return value,
+            Err(last) if start.elapsed() > Duration::from_secs(30) => {
+                let last = last.map_or_else(|| "nothing".to_owned(), |last| format!("{last:#}"));
+                panic!("waited in vain for {what}; there is:\n{last}");
+            }
+            Err(_) => std::thread::sleep(Duration::from_millis(150)),
+        }
+    }
+}
+
+/// kubectl; Err is what it printed on failure.
+pub(crate) fn kubectl(arguments: &[&str], stdin: Option<&str>) -> Result<String, String> {
+    let mut process = Command::new("kubectl")
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("kubectl is not on the PATH: run the tests with `make test-control-plane`");
+    process
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(stdin.unwrap_or_default().as_bytes())
+        .unwrap();
+    let output = process.wait_with_output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    if output.status.success() {
+        Ok(text(&output.stdout))
+    } else {
+        Err(text(&output.stderr))
+    }
+}
+
+fn repository(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)
+}
+
+/// Directory of the control plane; its audit log is there.
+pub(crate) fn directory() -> PathBuf {
+    std::env::var_os("CONTROL_PLANE")
+        .map(PathBuf::from)
+        .expect("run the tests with `make test-control-plane`")
+}
+
+/// Name of the operator's account in the audit log.
+pub(crate) fn account() -> String {
+    format!("system:serviceaccount:{NAMESPACE}:{RELEASE}")
+}
+
+/// What the chart installs but for the pods: definition, account and rights.
+pub(crate) fn chart() -> String {
+    let output = Command::new("helm")
+        .args([
+            "template",
+            RELEASE,
+            "--namespace",
+            NAMESPACE,
+            "--kube-version",
+            "1.34.0",
+        ])
+        .args([
+            "--show-only",
+            "templates/crd.yaml",
+            "--show-only",
+            "templates/serviceaccount.yaml",
+        ])
+        .args(["--show-only", "templates/rbac.yaml"])
+        .arg(repository("charts/modelservice-operator"))
+        .output()
+        .expect("helm is not on the PATH: run the tests with `make test-control-plane`");
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn install() {
+    kubectl(&["create", "namespace", NAMESPACE], None).unwrap();
+    kubectl(&["apply", "-f", "-"], Some(&chart())).unwrap();
+    kubectl(
+        &[
+            "wait",
+            "--for=condition=Established",
+            "crd/modelservices.modelservice.dev",
+        ],
+        None,
+    )
+    .unwrap();
+    install_monitoring_kinds();
+}
+
+/// Installs the kinds of the Prometheus operator.
+pub(crate) fn install_monitoring_kinds() {
+    for kind in ["servicemonitors", "prometheusrules"] {
+        let file = PathBuf::from(
+            std::env::var_os("MONITORING_CRDS")
+                .expect("run the tests with `make test-control-plane`"),
+        )
+        .join(format!("monitoring.coreos.com_{kind}.yaml"));
+        kubectl(
+            &["apply", "--server-side", "-f", file.to_str().unwrap()],
+            None,
+        )
+        .unwrap();
+        let crd = format!("crd/{kind}.monitoring.coreos.com");
+        kubectl(&["wait", "--for=condition=Established", &crd], None).unwrap();
+    }
+}
+
+/// The operator's process.
+pub(crate) struct Operator {
+    process: Child,
+}
+
+/// Stops the operator, lets `meanwhile` happen, and starts it again.
+pub(crate) fn while_stopped(meanwhile: impl FnOnce()) {
+    let mut operator = OPERATOR.lock().unwrap();
+    operator.process.kill().unwrap();
+    operator.process.wait().unwrap();
+    meanwhile();
+    operator.process = start();
+}
+
+/// Starts the operator as its service account. It ends with the test process: the thread that
+/// starts it lives as long, and its death is the operator's signal to go.
+fn start() -> Child {
+    let (sender, receiver) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        sender.send(spawn()).unwrap();
+        loop {
+            std::thread::park();
+        }
+    });
+    receiver.recv().unwrap()
+}
+
+fn spawn() -> Child {
+    let kubeconfig = directory().join("operator.kubeconfig");
+    std::fs::write(&kubeconfig, kubeconfig_of_account().to_string()).unwrap();
+    let log = std::fs::File::options()
+        .create(true)
+        .append(true)
+        .open(directory().join("operator.log"))
+        .unwrap();
+    Command::new("setpriv")
+        .args([
+            "--pdeathsig",
+            "KILL",
+            env!("CARGO_BIN_EXE_operator"),
+            "run",
+            "--admin",
+            "127.0.0.1:0",
+        ])
+        .args(["--monitor-label", "release=kube-prometheus-stack"])
+        .env("KUBECONFIG", kubeconfig)
+        .stdout(log.try_clone().unwrap())
+        .stderr(log)
+        .spawn()
+        .unwrap()
+}
+
+fn kubeconfig_of_account() -> Value {
+    let text = kubectl(&["config", "view", "--raw", "--minify", "-o", "json"], None).unwrap();
+    let mut config: Value = serde_json::from_str(&text).unwrap();
+    let token = kubectl(
+        &[
+            "--namespace",
+            NAMESPACE,
+            "create",
+            "token",
+            RELEASE,
+            "--duration",
+            "2h",
+        ],
+        None,
+    )
+    .unwrap();
+    config["users"][0]["user"] = json!({"token": token.trim()});
+    config
+}

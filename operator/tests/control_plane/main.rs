@@ -1,0 +1,16 @@
+//! The operator against a real API server, with exactly the rights that the chart gives it.
+//!
+//! There are no nodes: a test plays the kubelet where it matters. `make test-control-plane` starts
+//! etcd, kube-apiserver and kube-controller-manager and runs this under their KUBECONFIG.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test fails by panicking"
+)]
+
+mod cluster;
+mod conditions;
+mod lifecycle;
+mod monitoring_kinds;
+mod rights;
+mod schema;

@@ -1,0 +1,182 @@
+//! What the API server admits and refuses, by the definition alone.
+
+use crate::cluster::{Cluster, model_service};
+
+const MODEL: &str = "model: {source: {builtin: {name: diabetes}}}";
+
+/// Spec, and a part of the message that refuses it.
+const REFUSED: [(&str, &str); 26] = [
+    ("{}", "spec.model: Required value"),
+    ("{model: {}}", "spec.model.source: Required value"),
+    (
+        "{model: {source: {}}}",
+        "set exactly one of builtin, configMap, persistentVolumeClaim",
+    ),
+    (
+        "{model: {source: {builtin: {name: diabetes}, configMap: {name: a, key: b}}}}",
+        "set exactly one of",
+    ),
+    (
+        "{model: {source: {builtin: {name: iris}}}}",
+        "supported values: \"diabetes\"",
+    ),
+    (
+        "{model: {source: {http: {url: 'http://x'}}}}",
+        "unknown field \"spec.model.source.http\"",
+    ),
+    (
+        "{model: {source: {configMap: {name: a}}}}",
+        "configMap.key: Required value",
+    ),
+    (
+        "{model: {source: {configMap: {name: 'a b', key: c}}}}",
+        "configMap.name",
+    ),
+    (
+        "{model: {source: {configMap: {name: a, key: '../x'}}}}",
+        "configMap.key",
+    ),
+    (
+        "{model: {source: {persistentVolumeClaim: {claimName: a, path: /etc/passwd}}}}",
+        "path must be relative",
+    ),
+    (
+        "{model: {source: {persistentVolumeClaim: {claimName: a, path: b/../../c}}}}",
+        "path must be relative",
+    ),
+    (
+        "{model: {source: {builtin: {name: diabetes}}, sha256: ABC}}",
+        "spec.model.sha256",
+    ),
+    (
+        "{model: {source: {builtin: {name: diabetes}}, version: 'a b'}}",
+        "spec.model.version",
+    ),
+    (
+        "{model: {source: {builtin: {name: diabetes}}}, replicas: -1}",
+        "spec.replicas",
+    ),
+    (
+        "{model: {source: {builtin: {name: diabetes}}}, replicas: 1001}",
+        "spec.replicas",
+    ),
+    (
+        "{model: {source: {builtin: {name: diabetes}}}, replica: 2}",
+        "unknown field \"spec.replica\"",
+    ),
+    (
+        "{model: {source: {builtin: {name: diabetes}}}, image: evil}",
+        "unknown field \"spec.image\"",
+    ),
+    (
+        "{model: {source: {builtin: {name: diabetes}}}, resources: {requests: {memory: lots}}}",
+        "spec.resources.requests.memory",
+    ),
+    (
+        "{model: {source: {builtin: {name: diabetes}}}, server: {maxBatchRows: 0}}",
+        "spec.server.maxBatchRows",
+    ),
+    (
+        "{model: {source: {builtin: {name: diabetes}}}, server: {requestTimeout: 5}}",
+        "spec.server.requestTimeout",
+    ),
+    (
+        "{model: {source: {builtin: {name: diabetes}}}, monitoring: {scrape: {interval: 5s}}}",
+        "timeout must not be longer than interval",
+    ),
+    (
+        "{model: {source: {builtin: {name: diabetes}}}, monitoring: {alerts: {window: 10s}}}",
+        "window must be between 1m and 1h",
+    ),
+    (
+        "{model: {source: {builtin: {name: diabetes}}}, monitoring: {alerts: {labels: {'a-b': c}}}}",
+        "label names hold letters",
+    ),
+    (
+        "{model: {source: {builtin: {name: diabetes}}}, monitoring: {alerts: {thresholds: {errorsPerSecond: -1}}}}",
+        "errorsPerSecond",
+    ),
+    (
+        "{model: {source: {builtin: {name: diabetes}}}, monitoring: {dashboard: {folder: ../etc}}}",
+        "spec.monitoring.dashboard.folder",
+    ),
+    (
+        "{model: {source: {builtin: {name: diabetes}}}, monitoring: {scrape: {labels: {a: a123456789012345678901234567890123456789012345678901234567890123}}}}",
+        "at most",
+    ),
+];
+
+#[test]
+#[ignore = "needs a control plane: make test-control-plane"]
+fn what_cannot_work_is_refused_at_the_door_with_the_field_and_the_reason() {
+    let cluster = Cluster::shared("schema-refused");
+    for (spec, message) in REFUSED {
+        let error = cluster.serve(spec).expect_err(spec);
+        assert!(error.contains(message), "{spec}\n{error}");
+    }
+    assert_eq!(cluster.get("modelservice", "churn"), None);
+}
+
+#[test]
+#[ignore = "needs a control plane: make test-control-plane"]
+fn names_that_a_service_or_a_label_cannot_carry_are_refused() {
+    let cluster = Cluster::shared("schema-names");
+    for name in ["9lives", "with.dot", &"a".repeat(51)] {
+        let error = cluster
+            .apply(&model_service(name, &format!("{{{MODEL}}}")))
+            .expect_err(name);
+        assert!(
+            error.contains("metadata.name must start with a letter"),
+            "{error}"
+        );
+    }
+    cluster
+        .apply(&model_service(&"a".repeat(50), &format!("{{{MODEL}}}")))
+        .unwrap();
+    cluster.wait("deployment", &"a".repeat(50), |_| true);
+}
+
+#[test]
+#[ignore = "needs a control plane: make test-control-plane"]
+fn every_default_is_visible_in_the_stored_object() {
+    let cluster = Cluster::shared("schema-defaults");
+    cluster
+        .serve(&format!(
+            "{{{MODEL}, monitoring: {{alerts: {{window: 10m}}}}}}"
+        ))
+        .unwrap();
+    let ms = cluster.wait("modelservice", "churn", |_| true);
+    assert_eq!(ms["spec"]["replicas"], 1);
+    assert_eq!(ms["spec"]["server"]["maxConcurrentRequests"], 64);
+    assert_eq!(ms["spec"]["monitoring"]["scrape"]["interval"], "15s");
+    assert_eq!(ms["spec"]["monitoring"]["alerts"]["window"], "10m");
+    assert_eq!(
+        ms["spec"]["monitoring"]["alerts"]["thresholds"]["latencyP95"],
+        "1s"
+    );
+}
+
+#[test]
+#[ignore = "needs a control plane: make test-control-plane"]
+fn kubectl_explains_every_field() {
+    let cluster = Cluster::shared("schema-explain");
+    let text = cluster
+        .kubectl(&["explain", "modelservice.spec", "--recursive"])
+        .unwrap();
+    for field in [
+        "sha256",
+        "claimName",
+        "maxBatchRows",
+        "errorsPerSecond",
+        "folder",
+    ] {
+        assert!(text.contains(field), "{field} is not explained");
+    }
+    let text = cluster
+        .kubectl(&[
+            "explain",
+            "modelservice.spec.model.source.persistentVolumeClaim.path",
+        ])
+        .unwrap();
+    assert!(text.contains("relative to its root"), "{text}");
+}
