@@ -1,6 +1,6 @@
 //! Command line → verbs.
 
-use crate::artifact::{Algorithm, Task};
+use crate::artifact::{Algorithm, Manifest, Task};
 use crate::evaluate::evaluate;
 use crate::load::{self, LoadedModel, is_name};
 use crate::predict;
@@ -108,37 +108,53 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
 }
 
 fn train(args: TrainArgs) -> anyhow::Result<()> {
-    let name = match args.name {
-        Some(name) => name,
-        None => name_of(&args.out)?,
-    };
-    let derived = args.task.is_none();
-    let options = Options {
-        target: args.target,
-        algorithm: args.algorithm,
-        task: args.task,
-        name,
-        version: args.model_version,
-        seed: args.seed,
-        test_share: args.test_share,
-        impute_missing: args.impute_missing,
-        parameters: args.parameters,
-    };
+    let out = args.out.clone();
     let table = Table::open(&args.data)?;
+    let derived = args.task.is_none();
+    let options = args.options()?;
     let bar = progress_bar();
     let file = train::train(&table, &options, |step| {
         bar.set_message(step.as_str());
         bar.inc(1);
     })?;
-    let bytes = save::encode(
-        &file,
-        args.out.extension().is_some_and(|ending| ending == "gz"),
-    )?;
-    load::from_bytes(&bytes, &ModelConfig::default()).context("the trained model does not load")?;
-    save::write(&args.out, &bytes)?;
     bar.finish_and_clear();
+    let gzip = out.extension().is_some_and(|ending| ending == "gz");
+    let bytes = save::encode(&file, gzip)?;
+    let load = ModelConfig::default();
+    load::from_bytes(&bytes, &load).context("the trained model does not load")?;
+    save::write(&out, &bytes)?;
+    print_training(&file.manifest, derived)?;
+    let mut stdout = io::stdout().lock();
+    writeln!(
+        stdout,
+        "\nfile      {} ({} bytes)",
+        out.display(),
+        bytes.len()
+    )?;
+    writeln!(stdout, "sha256    {}", save::sha256(&bytes))?;
+    Ok(())
+}
 
-    let manifest = &file.manifest;
+impl TrainArgs {
+    fn options(self) -> anyhow::Result<Options> {
+        Ok(Options {
+            name: match self.name {
+                Some(name) => name,
+                None => name_of(&self.out)?,
+            },
+            target: self.target,
+            algorithm: self.algorithm,
+            task: self.task,
+            version: self.model_version,
+            seed: self.seed,
+            test_share: self.test_share,
+            impute_missing: self.impute_missing,
+            parameters: self.parameters,
+        })
+    }
+}
+
+fn print_training(manifest: &Manifest, derived: bool) -> io::Result<()> {
     let training = &manifest.training;
     let how = if derived {
         " (derived from the target)"
@@ -155,15 +171,7 @@ fn train(args: TrainArgs) -> anyhow::Result<()> {
     )?;
     writeln!(out, "features  {}", manifest.features.len())?;
     let (report, classes) = (&training.report, manifest.classes.as_slice());
-    write!(out, "{}", Readable { report, classes })?;
-    writeln!(
-        out,
-        "\nfile      {} ({} bytes)",
-        args.out.display(),
-        bytes.len()
-    )?;
-    writeln!(out, "sha256    {}", save::sha256(&bytes))?;
-    Ok(())
+    write!(out, "{}", Readable { report, classes })
 }
 
 /// Shown on a terminal only.

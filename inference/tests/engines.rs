@@ -312,7 +312,7 @@ fn one_versus_one(case: &Case, data: &Data) -> Labels {
     let x = scaled(case.fitted.scaling.as_ref(), data);
     let queries = case.matrix();
     let parameters = SVCParameters::default()
-        .with_epoch(5)
+        .with_epoch(2)
         .with_kernel(kernel(case))
         .with_seed(Some(7));
     let mut wins = vec![vec![0; case.classes]; queries.shape().0];

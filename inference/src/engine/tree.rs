@@ -1,9 +1,12 @@
 //! Trees and forests, flattened: 16-byte nodes with siblings side by side, and leaves that lead to
 //! themselves, so that a step needs no branch and several walks overlap.
 
+mod splits;
+
 use super::{Defect, Shape, class_indices, fields, finite};
 use crate::model::{Batch, Model, Predictions};
 use serde::Deserialize;
+use splits::{NodeFields, Split, splits};
 use std::collections::VecDeque;
 
 /// Walks side by side: enough to hide the latency of memory, few enough for the registers.
@@ -137,16 +140,6 @@ impl Model for Mean {
     }
 }
 
-/// A node as smartcore writes it; a leaf has no children.
-#[derive(Debug, Deserialize)]
-struct NodeFields<Output> {
-    output: Output,
-    split_feature: usize,
-    split_value: Option<f64>,
-    true_child: Option<usize>,
-    false_child: Option<usize>,
-}
-
 #[derive(Deserialize)]
 struct TreeFields<Output> {
     nodes: Vec<NodeFields<Output>>,
@@ -268,7 +261,7 @@ impl Forest {
                 Some(split) => {
                     queue.extend(split.children.map(|child| (child, level + 1)));
                     next += 2;
-                    split.node(next - 2)
+                    Node::inner(split, next - 2)
                 }
             });
         }
@@ -278,6 +271,15 @@ impl Forest {
 }
 
 impl Node {
+    fn inner(split: Split, left: u32) -> Self {
+        Self {
+            threshold: split.threshold,
+            left,
+            feature: split.feature,
+            step: 1,
+        }
+    }
+
     fn leaf(at: u32) -> Self {
         Self {
             threshold: 0.0,
@@ -286,80 +288,4 @@ impl Node {
             step: 0,
         }
     }
-}
-
-/// A checked inner node.
-#[derive(Debug, Clone, Copy)]
-struct Split {
-    feature: u16,
-    threshold: f64,
-    /// Where values up to the threshold go, and where the others go.
-    children: [usize; 2],
-}
-
-impl Split {
-    fn node(self, left: u32) -> Node {
-        Node {
-            threshold: self.threshold,
-            left,
-            feature: self.feature,
-            step: 1,
-        }
-    }
-}
-
-/// The split of each node, None for a leaf. Every node is reached exactly once from the root: a
-/// cycle would never end, and shared children would multiply when copied.
-fn splits<Output>(
-    shape: Shape,
-    nodes: &[NodeFields<Output>],
-) -> Result<Vec<Option<Split>>, String> {
-    if nodes.is_empty() {
-        return Err("which has no nodes".to_owned());
-    }
-    let mut reached = vec![false; nodes.len()];
-    reached[0] = true;
-    let mut splits = Vec::with_capacity(nodes.len());
-    for (at, node) in nodes.iter().enumerate() {
-        let split = split(shape, at, node).map_err(|error| format!("node {at}: {error}"))?;
-        for child in split.iter().flat_map(|split| split.children) {
-            match reached.get_mut(child) {
-                None => return Err(format!("node {at}: there is no node {child}")),
-                Some(reached) if *reached => {
-                    return Err(format!("node {at}: node {child} has two parents"));
-                }
-                Some(reached) => *reached = true,
-            }
-        }
-        splits.push(split);
-    }
-    match reached.iter().position(|reached| !reached) {
-        None => Ok(splits),
-        Some(at) => Err(format!("node {at}: nothing leads to it")),
-    }
-}
-
-fn split<Output>(
-    shape: Shape,
-    at: usize,
-    node: &NodeFields<Output>,
-) -> Result<Option<Split>, String> {
-    let children = match (node.true_child, node.false_child) {
-        (None, None) => return Ok(None),
-        (Some(left), Some(right)) => [left, right],
-        _ => return Err("it has one child".to_owned()),
-    };
-    if let Some(child) = children.iter().find(|child| **child <= at) {
-        return Err(format!("its child {child} does not come after it"));
-    }
-    let feature = u16::try_from(node.split_feature).ok();
-    let feature = feature.filter(|feature| usize::from(*feature) < shape.features);
-    let feature = feature.ok_or(format!("there is no feature {}", node.split_feature))?;
-    let threshold = node.split_value.filter(|value| value.is_finite());
-    let threshold = threshold.ok_or("its threshold is not a finite number")?;
-    Ok(Some(Split {
-        feature,
-        threshold,
-        children,
-    }))
 }

@@ -66,24 +66,24 @@ pub fn record(parameters: &impl Serialize) -> BTreeMap<String, Value> {
     }
 }
 
-/// A strength or tolerance: above 0, at most 10,000.
+/// A strength or tolerance: above 0, at most `MOST`.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 #[serde(try_from = "f64", into = "f64")]
-pub struct Positive(f64);
+pub struct Positive<const MOST: u32 = 10_000>(f64);
 
-impl TryFrom<f64> for Positive {
-    type Error = &'static str;
+impl<const MOST: u32> TryFrom<f64> for Positive<MOST> {
+    type Error = String;
 
     fn try_from(value: f64) -> Result<Self, Self::Error> {
-        let admitted = value > 0.0 && value <= 1e4;
-        admitted
-            .then_some(Self(value))
-            .ok_or("expected a number above 0 and at most 10000")
+        if value > 0.0 && value <= f64::from(MOST) {
+            return Ok(Self(value));
+        }
+        Err(format!("expected a number above 0 and at most {MOST}"))
     }
 }
 
-impl From<Positive> for f64 {
-    fn from(value: Positive) -> Self {
+impl<const MOST: u32> From<Positive<MOST>> for f64 {
+    fn from(value: Positive<MOST>) -> Self {
         value.0
     }
 }
@@ -185,14 +185,14 @@ parameters! {
     Svc {
         /// Similarity of rows.
         kernel: KernelName = KernelName::Rbf,
-        /// Price of a row on the wrong side.
-        c: Positive = Positive(1.0),
+        /// Price of a row on the wrong side; smartcore's solver may not end if it is much higher.
+        c: Positive<100> = Positive(1.0),
         /// Of the rbf kernel; null for 1 / number of features.
         gamma: Option<Positive> = None,
         /// Gap at which the solver stops.
         tolerance: Positive = Positive(1e-3),
         /// Passes over the rows.
-        epochs: NonZeroU16 = FIVE,
+        epochs: NonZeroU16 = TWO,
     }
     /// Of support vector regression.
     Svr {
@@ -209,6 +209,7 @@ parameters! {
     }
 }
 
+const TWO: NonZeroU16 = NonZeroU16::MIN.saturating_add(1);
 const FIVE: NonZeroU16 = NonZeroU16::MIN.saturating_add(4);
 const HUNDRED: NonZeroU16 = NonZeroU16::MIN.saturating_add(99);
 const THOUSAND: NonZeroU16 = NonZeroU16::MIN.saturating_add(999);
