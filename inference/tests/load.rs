@@ -3,11 +3,13 @@
 
 mod common;
 
-use common::{encode, load_bytes, train_example};
+use common::{EXAMPLES, data, encode, load_bytes, options, train, train_example};
 use contract::config::{Builtin, ModelConfig, ModelSource};
 use contract::labels::LoadFailure;
 use inference::artifact::Algorithm;
 use inference::load::{LARGEST_PACKED, builtin, from_bytes, load};
+use inference::model::Batch;
+use inference::table::Table;
 use inference::train::save;
 use rstest::rstest;
 use serde_json::{Value, json};
@@ -18,7 +20,13 @@ const WINE: usize = 1;
 const PROGRESSION: usize = 2;
 
 fn document(example: usize, algorithm: Algorithm) -> Value {
-    serde_json::from_slice(&encode(&train_example(example, algorithm))).unwrap()
+    let (file, target, _) = EXAMPLES[example];
+    let mut options = options(target, algorithm);
+    if algorithm == Algorithm::RandomForest {
+        options.parameters = vec![("trees".to_owned(), "3".to_owned())];
+    }
+    let table = Table::open(&data(file)).unwrap();
+    serde_json::from_slice(&encode(&train(&table, &options).unwrap())).unwrap()
 }
 
 macro_rules! documents {
@@ -120,7 +128,7 @@ fn a_logistic_regression_that_contradicts_itself_is_refused(
 #[case(&TREE, "/estimator/nodes", json!([]), "which has no nodes")]
 #[case(&TREE, "/estimator/classes", json!([1, 0]), "classes are not 0 to 1")]
 #[case(&FOREST, "/estimator/trees", json!([]), "a forest of no trees")]
-#[case(&FOREST, "/estimator/trees/7/nodes/0/false_child", json!(0), "tree 7, node 0")]
+#[case(&FOREST, "/estimator/trees/2/nodes/0/false_child", json!(0), "tree 2, node 0")]
 #[case(&REGRESSION_TREE, "/estimator/tree_regressor/nodes/0/output", json!(null), "is not a decision-tree")]
 #[case(&LINEAR, "/estimator/coefficients/values", json!([1.0]), "10 × 1 with 1 values")]
 #[case(&RIDGE, "/estimator/intercept", json!(null), "is not a ridge")]
@@ -308,6 +316,66 @@ fn name_and_version_come_from_the_configuration_the_file_or_the_sha256() {
     };
     let model = from_bytes(&bytes, &config).unwrap();
     assert_eq!((&*model.name, &*model.version), ("wine", "v7"));
+}
+
+/// Every number, text, list and null of a document, as JSON pointers.
+fn places(value: &Value, at: &str, found: &mut Vec<String>) {
+    match value {
+        Value::Object(map) => {
+            map.iter()
+                .for_each(|(key, value)| places(value, &format!("{at}/{key}"), found));
+        }
+        Value::Array(list) => {
+            found.push(at.to_owned());
+            // The first ones stand for the rest.
+            let few = list.iter().enumerate().take(2);
+            few.for_each(|(index, value)| places(value, &format!("{at}/{index}"), found));
+        }
+        _ => found.push(at.to_owned()),
+    }
+}
+
+#[test]
+fn an_estimator_with_any_one_value_replaced_is_refused_or_predicts() {
+    let documents: [&LazyLock<Value>; 11] = [
+        &LOGISTIC,
+        &TREE,
+        &FOREST,
+        &REGRESSION_TREE,
+        &LINEAR,
+        &RIDGE,
+        &NEIGHBOURS,
+        &MEAN_OF_NEIGHBOURS,
+        &BAYES,
+        &MACHINES,
+        &MACHINE,
+    ];
+    let others = [
+        json!(null),
+        json!(0),
+        json!(-1),
+        json!(u64::MAX),
+        json!(1e308),
+        json!([]),
+    ];
+    for document in documents {
+        let mut found = Vec::new();
+        places(&document["estimator"], "/estimator", &mut found);
+        for place in found {
+            for other in &others {
+                let mut document = Value::clone(document);
+                *document.pointer_mut(&place).unwrap() = other.clone();
+                let Ok(loaded) = load_bytes(document.to_string().as_bytes()) else {
+                    continue;
+                };
+                let features = loaded.manifest.features.len();
+                for value in [0.0, 1e300, f64::MIN] {
+                    let batch = Batch::new(vec![value; features * 9], features).unwrap();
+                    assert_eq!(loaded.model.predict(&batch).rows(), 9, "{place} = {other}");
+                }
+            }
+        }
+    }
 }
 
 fn load_file(path: &std::path::Path) -> LoadFailure {
