@@ -5,6 +5,7 @@
     reason = "a test fails by panicking"
 )]
 
+#[path = "support/golden.rs"]
 mod support;
 
 use clap::Parser;

@@ -1,11 +1,11 @@
 //! The control plane under test, the operator that runs against it, and kubectl.
 
+use crate::kubectl::{self, condition, eventually, kubectl};
 use serde_json::{Value, json};
-use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 use std::sync::{LazyLock, Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Tests that disturb others (they stop the operator, or take kinds away) hold it for writing.
 static PEACE: RwLock<()> = RwLock::new(());
@@ -14,6 +14,8 @@ static OPERATOR: LazyLock<Mutex<Operator>> = LazyLock::new(|| {
     Mutex::new(Operator { process: start() })
 });
 
+/// How long a test waits for what must happen.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 /// Where the operator is installed.
 const NAMESPACE: &str = "modelservice-system";
 /// Name of the chart's objects.
@@ -80,16 +82,13 @@ impl Cluster {
 
     /// An object, if it exists.
     pub(crate) fn get(&self, kind: &str, name: &str) -> Option<Value> {
-        let text = self
-            .kubectl(&["get", kind, name, "-o", "json", "--ignore-not-found"])
-            .ok()?;
-        serde_json::from_str(&text).ok()
+        kubectl::get(&self.namespace, kind, name)
     }
 
     /// Waits until an object is there and looks as wanted.
     pub(crate) fn wait(&self, kind: &str, name: &str, wanted: impl Fn(&Value) -> bool) -> Value {
         let what = format!("{kind}/{name} in {}", self.namespace);
-        eventually(&what, || {
+        eventually(&what, PATIENCE, || {
             self.get(kind, name)
                 .filter(&wanted)
                 .ok_or(self.get(kind, name))
@@ -98,7 +97,7 @@ impl Cluster {
 
     /// Waits until an object is gone.
     pub(crate) fn wait_gone(&self, kind: &str, name: &str) {
-        eventually(&format!("{kind}/{name} to go"), || {
+        eventually(&format!("{kind}/{name} to go"), PATIENCE, || {
             match self.get(kind, name) {
                 None => Ok(()),
                 Some(object) => Err(Some(object)),
@@ -131,58 +130,11 @@ impl Cluster {
     }
 }
 
-/// A condition of a ModelService.
-pub(crate) fn condition<'a>(ms: &'a Value, type_: &str) -> Option<&'a Value> {
-    ms["status"]["conditions"]
-        .as_array()?
-        .iter()
-        .find(|condition| condition["type"] == type_)
-}
-
 /// A ModelService as a user writes it.
 pub(crate) fn model_service(name: &str, spec: &str) -> String {
     format!(
         "apiVersion: modelservice.dev/v1alpha1\nkind: ModelService\nmetadata: {{name: {name}}}\nspec: {spec}\n"
     )
-}
-
-/// Tries until `attempt` succeeds; fails with its last error after half a minute.
-pub(crate) fn eventually<T>(what: &str, attempt: impl Fn() -> Result<T, Option<Value>>) -> T {
-    let start = Instant::now();
-    loop {
-        match attempt() {
-            Ok(value) => return value,
-            Err(last) if start.elapsed() > Duration::from_secs(30) => {
-                let last = last.map_or_else(|| "nothing".to_owned(), |last| format!("{last:#}"));
-                panic!("waited in vain for {what}; there is:\n{last}");
-            }
-            Err(_) => std::thread::sleep(Duration::from_millis(150)),
-        }
-    }
-}
-
-/// kubectl; Err is what it printed on failure.
-pub(crate) fn kubectl(arguments: &[&str], stdin: Option<&str>) -> Result<String, String> {
-    let mut process = Command::new("kubectl")
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("kubectl is not on the PATH: run the tests with `make test-control-plane`");
-    process
-        .stdin
-        .take()
-        .unwrap()
-        .write_all(stdin.unwrap_or_default().as_bytes())
-        .unwrap();
-    let output = process.wait_with_output().unwrap();
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    if output.status.success() {
-        Ok(text(&output.stdout))
-    } else {
-        Err(text(&output.stderr))
-    }
 }
 
 fn repository(path: &str) -> PathBuf {

@@ -1,6 +1,7 @@
 //! What users read when something is wrong, and that mending it heals.
 
-use crate::cluster::{Cluster, condition};
+use crate::cluster::Cluster;
+use crate::kubectl::condition;
 use serde_json::{Value, json};
 
 const SPEC: &str = "{model: {source: {builtin: {name: diabetes}}}}";

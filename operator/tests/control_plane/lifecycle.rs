@@ -1,6 +1,7 @@
 //! From apply to delete: what is made, kept, repaired, scaled and taken away.
 
-use crate::cluster::{Cluster, account, directory, eventually, while_stopped};
+use crate::cluster::{Cluster, PATIENCE, account, directory, while_stopped};
+use crate::kubectl::eventually;
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -228,7 +229,7 @@ fn nothing_is_written_when_nothing_changes() {
     wait_for_children(&cluster);
     cluster.wait_condition("MonitoringReady", "True", "Applied");
     // Until two looks a few seconds apart find the same.
-    eventually("the writes to end", || {
+    eventually("the writes to end", PATIENCE, || {
         let before = writes().len();
         std::thread::sleep(Duration::from_secs(3));
         if writes().len() == before {

@@ -10,6 +10,8 @@
 
 mod cluster;
 mod conditions;
+#[path = "../support/kubectl.rs"]
+mod kubectl;
 mod lifecycle;
 mod monitoring_kinds;
 mod rights;

@@ -1,6 +1,7 @@
 //! The Prometheus operator's kinds may be absent, appear and vanish while the operator runs.
 
-use crate::cluster::{Cluster, install_monitoring_kinds, kubectl};
+use crate::cluster::{Cluster, install_monitoring_kinds};
+use crate::kubectl::kubectl;
 
 #[test]
 #[ignore = "needs a control plane: make test-control-plane"]

@@ -1,0 +1,42 @@
+# Everything that people and CI do here. `make` prints the targets.
+SHELL := bash -euo pipefail
+.DEFAULT_GOAL := help
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
+TOOLS = PATH="$$(cluster/tools $(1)):$$PATH"
+
+help: ## print this
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 28
+
+demo: ## a kind cluster with monitoring, the operator and a served model; prints what to try
+	@cluster/demo
+
+images: ## both container images, from static binaries
+	@cluster/images
+
+gen: ## rewrite generated files: definition, metrics page, goldens, built-in model
+	UPDATE_GOLDEN=1 $(call TOOLS,promtool) cargo test --workspace --lib --test invariants --test golden --test artifacts --test builtin
+
+lint: ## format, clippy, shellcheck, helm lint, licences and advisories
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	cluster/lint
+
+test: ## every test there is; installs what it needs
+	@cluster/test
+
+test-fast: ## tests that need no cluster
+	$(call TOOLS,promtool) cargo test --workspace --locked -- --include-ignored --skip needs_a_cluster
+
+test-control-plane: ## the operator against etcd, kube-apiserver and kube-controller-manager
+	cluster/with-control-plane cargo test -p operator --locked --test control_plane -- --ignored --test-threads 6
+
+test-end-to-end: ## everything on a kind cluster
+	cluster/end-to-end
+
+bench: ## requests per second and CPU per request beside bare axum and FastAPI
+	inference/benches/peers/run
+
+down: ## delete the demo's cluster
+	cluster/kind down
+
+.PHONY: help demo images gen lint test test-fast test-control-plane test-end-to-end bench down

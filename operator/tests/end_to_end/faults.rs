@@ -1,0 +1,101 @@
+//! What users read when a model or an image is wrong, while what ran keeps running.
+
+use crate::cluster::{Cluster, helm_upgrade};
+use serde_json::json;
+
+const SPEC: &str = "{model: {source: {builtin: {name: diabetes}}}}";
+
+fn answers(cluster: &Cluster) {
+    let row = &crate::served::rows("diabetes.csv", "Outcome")[0];
+    cluster.post("diabetes", "/predict", row).unwrap();
+}
+
+#[test]
+#[ignore = "needs a cluster: make test-end-to-end"]
+fn a_wrong_checksum_is_named_while_the_old_pods_serve_and_reverting_heals() {
+    let cluster = Cluster::shared("e2e-checksum");
+    cluster.serve("diabetes", SPEC);
+    cluster.wait_ready("diabetes");
+    let wrong = "a".repeat(64);
+    cluster.serve(
+        "diabetes",
+        &format!("{{model: {{source: {{builtin: {{name: diabetes}}}}, sha256: {wrong}}}}}"),
+    );
+    let message = cluster.wait_condition("diabetes", "ModelLoaded", "False", "ChecksumMismatch");
+    assert!(message.contains(&wrong), "{message}");
+    let message = cluster.wait_condition("diabetes", "Ready", "False", "ChecksumMismatch");
+    assert!(
+        message.ends_with("1 of 1 pods answer predictions"),
+        "{message}"
+    );
+    answers(&cluster);
+    // Without null, apply would leave the field to whoever set it.
+    cluster
+        .kubectl(&[
+            "patch",
+            "modelservice",
+            "diabetes",
+            "--type=merge",
+            "-p",
+            r#"{"spec": {"model": {"sha256": null}}}"#,
+        ])
+        .unwrap();
+    cluster.wait_ready("diabetes");
+}
+
+#[test]
+#[ignore = "needs a cluster: make test-end-to-end"]
+fn an_image_that_cannot_be_pulled_is_named_while_the_old_pods_serve() {
+    let cluster = Cluster::alone("e2e-image");
+    cluster.serve("diabetes", SPEC);
+    cluster.wait_ready("diabetes");
+    helm_upgrade(&["--set", "inference.image.repository=127.0.0.1:1/nowhere"]);
+    let message = cluster.wait_condition("diabetes", "Ready", "False", "ImagePullFailed");
+    assert!(
+        message.starts_with("image 127.0.0.1:1/nowhere:"),
+        "{message}"
+    );
+    assert!(
+        message.ends_with("1 of 1 pods answer predictions"),
+        "{message}"
+    );
+    answers(&cluster);
+    helm_upgrade(&[]);
+    cluster.wait_ready("diabetes");
+}
+
+#[test]
+#[ignore = "needs a cluster: make test-end-to-end"]
+fn a_pod_that_fits_on_no_node_is_named() {
+    let cluster = Cluster::shared("e2e-unschedulable");
+    cluster.serve(
+        "diabetes",
+        "{model: {source: {builtin: {name: diabetes}}}, resources: {requests: {memory: 4Ti}}}",
+    );
+    let message = cluster.wait_condition("diabetes", "Ready", "False", "Unschedulable");
+    assert!(message.contains("Insufficient memory"), "{message}");
+}
+
+#[test]
+#[ignore = "needs a cluster: make test-end-to-end"]
+fn a_quota_that_refuses_pods_is_named() {
+    let cluster = Cluster::shared("e2e-quota");
+    cluster
+        .kubectl(&["create", "quota", "none", "--hard=pods=0"])
+        .unwrap();
+    cluster.serve("diabetes", SPEC);
+    let message = cluster.wait_condition("diabetes", "Ready", "False", "PodsRefused");
+    assert!(message.contains("exceeded quota: none"), "{message}");
+}
+
+#[test]
+#[ignore = "needs a cluster: make test-end-to-end"]
+fn a_wrong_request_is_answered_with_what_is_wrong() {
+    let cluster = Cluster::shared("e2e-wrong-request");
+    cluster.serve("diabetes", SPEC);
+    cluster.wait_ready("diabetes");
+    let mut row = crate::served::rows("diabetes.csv", "Outcome")[0].clone();
+    row["BMI"] = json!("heavy");
+    let error = cluster.post("diabetes", "/predict", &row).unwrap_err();
+    assert!(error.contains("BMI"), "{error}");
+}

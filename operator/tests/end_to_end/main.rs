@@ -1,0 +1,20 @@
+//! The whole product on a real cluster: the chart, pods, a Prometheus that a Prometheus operator
+//! configures, and models trained on real data.
+//!
+//! `make test-end-to-end` brings a kind cluster up, loads the images and runs this under its
+//! KUBECONFIG.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test fails by panicking"
+)]
+
+mod alerts;
+mod chart;
+mod cluster;
+mod faults;
+#[path = "../support/kubectl.rs"]
+mod kubectl;
+mod prometheus;
+mod served;
+mod sources;

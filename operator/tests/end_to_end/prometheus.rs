@@ -1,0 +1,61 @@
+//! Questions to the cluster's Prometheus.
+
+use crate::cluster::PATIENCE;
+use crate::kubectl::{eventually, kubectl};
+use serde_json::Value;
+use std::fmt::Write as _;
+
+const PROMETHEUS: &str =
+    "/api/v1/namespaces/monitoring/services/kube-prometheus-stack-prometheus:9090/proxy/api/v1";
+
+fn ask(path: &str) -> Value {
+    let answer = kubectl(&["get", "--raw", &format!("{PROMETHEUS}/{path}")], None).unwrap();
+    let answer: Value = serde_json::from_str(&answer).unwrap();
+    assert_eq!(answer["status"], "success", "{answer}");
+    answer["data"].clone()
+}
+
+/// The result of an instant query: an array of samples.
+pub(crate) fn query(expression: &str) -> Vec<Value> {
+    let mut encoded = String::new();
+    for byte in expression.bytes() {
+        write!(encoded, "%{byte:02X}").unwrap();
+    }
+    ask(&format!("query?query={encoded}"))["result"]
+        .as_array()
+        .unwrap()
+        .clone()
+}
+
+/// The value of a sample.
+pub(crate) fn value(sample: &Value) -> f64 {
+    sample["value"][1].as_str().unwrap().parse().unwrap()
+}
+
+/// Waits until a query has a result whose samples are as wanted.
+pub(crate) fn wait_query(expression: &str, wanted: impl Fn(&[Value]) -> bool) -> Vec<Value> {
+    eventually(expression, PATIENCE, || {
+        let samples = query(expression);
+        if wanted(&samples) {
+            Ok(samples)
+        } else {
+            Err(Some(Value::from(samples)))
+        }
+    })
+}
+
+/// The rule groups of a ModelService that Prometheus has loaded.
+pub(crate) fn rule_groups(namespace: &str, name: &str) -> Vec<Value> {
+    let group = format!("modelservice.{namespace}.{name}");
+    let groups = ask("rules")["groups"].as_array().unwrap().clone();
+    groups.into_iter().filter(|g| g["name"] == group).collect()
+}
+
+/// The state of an alert of a ModelService: `inactive`, `pending` or `firing`.
+pub(crate) fn alert_state(namespace: &str, name: &str, alert: &str) -> Option<String> {
+    let groups = rule_groups(namespace, name);
+    let rules = groups.first()?["rules"].as_array()?.clone();
+    rules.iter().find(|rule| rule["name"] == alert)?["state"]
+        .as_str()
+        .map(str::to_owned)
+}

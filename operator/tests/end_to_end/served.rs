@@ -1,0 +1,237 @@
+//! The smallest example, from apply to delete.
+
+use crate::cluster::{Cluster, PATIENCE, inference, repository};
+use crate::kubectl::eventually;
+use crate::prometheus::{query, rule_groups, value, wait_query};
+use serde_json::{Value, json};
+use std::time::Instant;
+
+const KINDS: &str = "deployments,replicasets,pods,services,configmaps,servicemonitors,prometheusrules,endpointslices";
+
+/// The rows of a CSV file as objects of named features, the target left out.
+pub(crate) fn rows(file: &str, target: &str) -> Vec<Value> {
+    let text = std::fs::read_to_string(repository("examples/data").join(file)).unwrap();
+    let mut lines = text.lines();
+    let names: Vec<_> = lines.next().unwrap().split(',').collect();
+    let row = |line: &str| {
+        let cells = names
+            .iter()
+            .zip(line.split(','))
+            .filter(|(name, _)| **name != target);
+        cells
+            .map(|(name, cell)| {
+                (
+                    (*name).to_owned(),
+                    serde_json::from_str::<Value>(cell).unwrap(),
+                )
+            })
+            .collect::<Value>()
+    };
+    lines.map(row).collect()
+}
+
+/// What the model itself answers for a CSV file.
+pub(crate) fn truth(model: &str, file: &str) -> Vec<Value> {
+    let data = repository("examples/data").join(file);
+    let lines = inference(&[
+        "predict",
+        "--model",
+        model,
+        "--data",
+        data.to_str().unwrap(),
+    ]);
+    lines
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+/// Without what only the server can say.
+pub(crate) fn prediction(answer: &Value) -> Value {
+    let mut answer = answer.clone();
+    let object = answer.as_object_mut().unwrap();
+    assert!(
+        object
+            .remove("prediction_id")
+            .is_some_and(|id| id.is_string()),
+        "no prediction id"
+    );
+    object.remove("model_version");
+    answer
+}
+
+/// Asks for every row at once and for some one by one; each answer must be the model's own.
+pub(crate) fn assert_predicts(cluster: &Cluster, name: &str, rows: &[Value], truth: &[Value]) {
+    assert_eq!(rows.len(), truth.len());
+    let answer = cluster.post(name, "/predict", &json!(rows)).unwrap();
+    let batch: Vec<_> = answer["predictions"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(prediction)
+        .collect();
+    assert_eq!(batch, truth);
+    for (row, truth) in rows.iter().zip(truth).step_by(rows.len() / 20) {
+        assert_eq!(
+            prediction(&cluster.post(name, "/predict", row).unwrap()),
+            *truth
+        );
+    }
+}
+
+#[test]
+#[ignore = "needs a cluster: make test-end-to-end"]
+fn the_smallest_example_is_served_and_monitored_and_leaves_nothing_behind() {
+    let cluster = Cluster::shared("e2e-served");
+    let start = Instant::now();
+    cluster.apply(&std::fs::read_to_string(repository("examples/diabetes.yaml")).unwrap());
+    cluster.wait_ready("diabetes");
+    println!(
+        "ready {:.1} s after kubectl apply",
+        start.elapsed().as_secs_f64()
+    );
+    assert_predicts(
+        &cluster,
+        "diabetes",
+        &rows("diabetes.csv", "Outcome"),
+        &truth("diabetes", "diabetes.csv"),
+    );
+    prometheus_sees_it(&cluster);
+    every_panel_has_data(&cluster);
+    a_killed_pod_is_replaced(&cluster);
+    cluster.kubectl(&["delete", "service", "diabetes"]).unwrap();
+    eventually("the Service to come back", PATIENCE, || {
+        cluster.get("service", "diabetes").map(drop).ok_or(None)
+    });
+    nothing_is_left(&cluster);
+}
+
+fn prometheus_sees_it(cluster: &Cluster) {
+    let of = |metric: &str| {
+        format!(
+            "{metric}{{namespace=\"{}\",modelservice=\"diabetes\"}}",
+            cluster.namespace
+        )
+    };
+    wait_query(&of("up"), |samples| {
+        samples.len() == 2 && samples.iter().all(|s| value(s) == 1.0)
+    });
+    let total = |samples: &[Value]| samples.iter().map(value).sum::<f64>();
+    wait_query(&of("predictions_total"), |samples| total(samples) >= 768.0);
+    let rate = format!(
+        "rate(api_requests_total{{endpoint=\"/predict\",namespace=\"{}\"}}[1m])",
+        cluster.namespace
+    );
+    for _ in 0..3 {
+        cluster
+            .post("diabetes", "/predict", &rows("diabetes.csv", "Outcome")[0])
+            .unwrap();
+    }
+    wait_query(&rate, |samples| total(samples) > 0.0);
+    let groups = eventually("the rule group to be evaluated", PATIENCE, || {
+        let groups = rule_groups(&cluster.namespace, "diabetes");
+        let rules = groups
+            .iter()
+            .flat_map(|group| group["rules"].as_array().unwrap());
+        let healthy = rules.clone().count() > 0 && rules.clone().all(|rule| rule["health"] == "ok");
+        if healthy {
+            Ok(groups.clone())
+        } else {
+            Err(Some(json!(groups)))
+        }
+    });
+    assert_eq!(groups.len(), 1);
+    let alerts = groups[0]["rules"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|rule| rule["type"] == "alerting")
+        .count();
+    assert_eq!(alerts, 6);
+}
+
+/// Every query of the dashboard that the cluster got, asked of the Prometheus that it is for.
+fn every_panel_has_data(cluster: &Cluster) {
+    // Something for the panel of errors.
+    cluster
+        .post("diabetes", "/predict", &json!({"Glucose": 1}))
+        .unwrap_err();
+    let map = cluster.get("configmap", "diabetes-dashboard").unwrap();
+    let text = map["data"]
+        .as_object()
+        .unwrap()
+        .values()
+        .next()
+        .unwrap()
+        .as_str()
+        .unwrap();
+    let dashboard: Value = serde_json::from_str(text).unwrap();
+    for panel in dashboard["panels"].as_array().unwrap() {
+        for target in panel["targets"].as_array().into_iter().flatten() {
+            let expression = target["expr"].as_str().unwrap();
+            let expression = [
+                ("$namespace", cluster.namespace.as_str()),
+                ("$modelservice", "diabetes"),
+                ("$__rate_interval", "1m"),
+                ("$__range", "1h"),
+            ]
+            .iter()
+            .fold(expression.to_owned(), |text, (variable, value)| {
+                text.replace(variable, value)
+            });
+            wait_query(&expression, |samples| !samples.is_empty());
+        }
+    }
+}
+
+fn a_killed_pod_is_replaced(cluster: &Cluster) {
+    let names = || -> Vec<String> {
+        let name = |pod: &Value| pod["metadata"]["name"].as_str().unwrap().to_owned();
+        cluster.pods("diabetes").iter().map(name).collect()
+    };
+    let victim = names()[0].clone();
+    cluster
+        .kubectl(&["delete", "pod", &victim, "--grace-period=1"])
+        .unwrap();
+    eventually("another pod", PATIENCE, || {
+        let left = names();
+        if left.len() == 2 && !left.contains(&victim) {
+            Ok(())
+        } else {
+            Err(Some(json!(left)))
+        }
+    });
+    cluster.wait_ready("diabetes");
+}
+
+fn nothing_is_left(cluster: &Cluster) {
+    cluster
+        .kubectl(&["delete", "modelservice", "diabetes"])
+        .unwrap();
+    eventually("everything to go", PATIENCE, || {
+        let found = cluster.kubectl(&["get", KINDS, "-o", "name"]).unwrap();
+        let left: Vec<_> = found
+            .lines()
+            .filter(|line| *line != "configmap/kube-root-ca.crt")
+            .collect();
+        if left.is_empty() {
+            Ok(())
+        } else {
+            Err(Some(json!(left)))
+        }
+    });
+}
+
+#[test]
+#[ignore = "needs a cluster: make test-end-to-end"]
+fn the_operators_own_metrics_are_scraped() {
+    let _cluster = Cluster::shared("e2e-operator-metrics");
+    wait_query("up{namespace=\"modelservice-system\"}", |samples| {
+        samples.iter().any(|s| value(s) == 1.0)
+    });
+    wait_query(
+        "modelservice_status_condition{condition=\"Ready\",status=\"True\"}",
+        |samples| !samples.is_empty(),
+    );
+    assert!(!query("modelservice_reconcile_duration_seconds_count").is_empty());
+}
