@@ -116,15 +116,11 @@ pub fn train(
     let fitted = fit::fit(options.algorithm, &seen, &options.parameters, options.seed)?;
 
     progress(Step::Evaluate);
-    let model = engine::build(
-        shape(options, &seen),
-        fitted.scaling.as_ref(),
-        fitted.estimator.get(),
-    )?;
-    let batch = Batch::new(held_out.values.clone(), features.len())?;
+    let shape = shape(options, &seen);
+    let model = engine::build(shape, fitted.scaling.as_ref(), fitted.estimator.get())?;
+    let batch = Batch::new(held_out.values.clone(), shape.features)?;
     let predictions = model.predict(&batch);
-    check_finite(&predictions)?;
-    let report = report(&predictions, &held_out.target).ok_or(TrainError::OtherTask)?;
+    let report = evaluate(&predictions, &held_out)?;
 
     progress(Step::Profile);
     let manifest = Manifest {
@@ -154,6 +150,11 @@ fn shape(options: &Options, data: &Data) -> Shape {
         features: data.features.len(),
         classes: data.target.names().len(),
     }
+}
+
+fn evaluate(predictions: &Predictions, held_out: &Data) -> Result<Report, TrainError> {
+    check_finite(predictions)?;
+    report(predictions, &held_out.target).ok_or(TrainError::OtherTask)
 }
 
 fn check_finite(predictions: &Predictions) -> Result<(), TrainError> {
