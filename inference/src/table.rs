@@ -164,14 +164,11 @@ impl Table {
     /// # Errors
     /// The first empty cell.
     pub fn text(&self, column: usize) -> Result<Vec<&str>, TableError> {
-        let cell = |row: &usize| match self.cell(*row, column) {
-            "" => Err(self.bad_cell(*row, column, CellProblem::Empty)),
-            text => Ok(text),
-        };
         (0..self.rows())
-            .collect::<Vec<_>>()
-            .iter()
-            .map(cell)
+            .map(|row| match self.cell(row, column) {
+                "" => Err(self.bad_cell(row, column, CellProblem::Empty)),
+                text => Ok(text),
+            })
             .collect()
     }
 

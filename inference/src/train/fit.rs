@@ -197,7 +197,7 @@ impl Problem<'_> {
     /// Reads the hyper-parameters, fits, and writes both down.
     fn save<P, E, F>(&self, fit: impl FnOnce(P) -> Result<E, F>) -> Result<Saved, FitError>
     where
-        P: DeserializeOwned + Serialize + Copy,
+        P: DeserializeOwned + Serialize + Default + Copy,
         E: Serialize,
         FitError: From<F>,
     {

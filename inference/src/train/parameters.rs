@@ -29,33 +29,28 @@ pub enum ParameterError {
     },
 }
 
-/// Reads `given` pairs of key and value.
+/// Reads `given` pairs of key and value; what is not given keeps its default.
 ///
 /// # Errors
 /// [`ParameterError`] for the first pair that `P` does not admit.
-pub fn read<P: DeserializeOwned>(given: &[(String, String)]) -> Result<P, ParameterError> {
-    let mut all = Map::new();
+pub fn read<P: DeserializeOwned + Default>(
+    given: &[(String, String)],
+) -> Result<P, ParameterError> {
+    let mut parameters = P::default();
+    let mut map = Map::new();
     for (key, text) in given {
         let value = serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.clone()));
-        let alone = Map::from_iter([(key.clone(), value.clone())]);
-        deserialize::<P>(alone).map_err(|error| ParameterError::Refused {
+        if map.insert(key.clone(), value).is_some() {
+            return Err(ParameterError::Twice { key: key.clone() });
+        }
+        let read = serde_json::from_value(Value::Object(map.clone()));
+        parameters = read.map_err(|error| ParameterError::Refused {
             key: key.clone(),
             text: text.clone(),
             problem: error.to_string(),
         })?;
-        if all.insert(key.clone(), value).is_some() {
-            return Err(ParameterError::Twice { key: key.clone() });
-        }
     }
-    deserialize(all).map_err(|error| ParameterError::Refused {
-        key: String::new(),
-        text: String::new(),
-        problem: error.to_string(),
-    })
-}
-
-fn deserialize<P: DeserializeOwned>(map: Map<String, Value>) -> serde_json::Result<P> {
-    serde_json::from_value(Value::Object(map))
+    Ok(parameters)
 }
 
 /// What the model file says about them.
