@@ -16,16 +16,14 @@ images: ## both container images, from static binaries
 gen: ## rewrite generated files: definition, metrics page, goldens, built-in model
 	UPDATE_GOLDEN=1 $(call TOOLS,promtool) cargo test --workspace --lib --test invariants --test golden --test artifacts --test builtin
 
-lint: ## format, clippy, shellcheck, helm lint, licences and advisories
-	cargo fmt --all --check
-	cargo clippy --workspace --all-targets --locked -- -D warnings
-	cluster/lint
+lint: ## format, clippy, shellcheck, helm lint, licences and sources of dependencies
+	.ci/lint
 
 test: ## every test there is; installs what it needs
-	@cluster/test
+	.ci/test
 
-test-fast: ## tests that need no cluster
-	$(call TOOLS,promtool) cargo test --workspace --locked -- --include-ignored --skip needs_a_cluster
+test-fast: ## tests that need neither a cluster nor tools
+	.ci/test fast
 
 test-control-plane: ## the operator against etcd, kube-apiserver and kube-controller-manager
 	cluster/with-control-plane cargo test -p operator --locked --test control_plane -- --ignored --test-threads 6

@@ -1,111 +1,29 @@
 //! (ModelService, World) → Plan: every default resolved, every contradiction found. Pure.
 
-use crate::api::{
-    BuiltinName, Duration, DurationError, ModelService, ModelSource, ModelSpec, MonitoringSpec,
-    Quantity, QuantityError, Reason, ResourceList, ResourcesSpec, ServerSpec, ThresholdsSpec,
-};
-use crate::meta;
-use crate::plan::{
-    Alerts, Dashboard, Identity, Image, ModelVolume, Monitoring, Plan, Scrape, Settings,
-    Thresholds, Window,
-};
-use crate::world::{ModelData, World};
-use contract::config::{Builtin, Limits, Listen, ModelConfig, ServerConfig};
+mod invalid;
+mod model;
+mod monitoring;
+mod resources;
+
+pub use invalid::Invalid;
+
+use crate::api::{Duration, ModelService, Quantity, ServerSpec};
+use crate::plan::{Identity, Image, Plan, Settings};
+use crate::world::World;
+use contract::config::{Limits, Listen, ModelConfig, ServerConfig};
 use contract::endpoints;
-use contract::labels::LoadFailure;
-use k8s_openapi::api::core::v1::ResourceRequirements;
-use k8s_openapi::apimachinery::pkg::api::resource::Quantity as KubeQuantity;
 use kube::{Resource, ResourceExt};
-use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
-
-/// Why a spec that the API server admitted cannot work.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Invalid {
-    /// A duration that cannot be read.
-    #[error("spec.{field}: {source}")]
-    Duration {
-        /// Path of the field below `spec`.
-        field: &'static str,
-        /// What is wrong with it.
-        source: DurationError,
-    },
-    /// An amount that cannot be read.
-    #[error("spec.{field}: {source}")]
-    Quantity {
-        /// Path of the field below `spec`.
-        field: &'static str,
-        /// What is wrong with it.
-        source: QuantityError,
-    },
-    /// A limit below what is requested.
-    #[error("spec.resources: the {what} limit {limit} is below the request {request}")]
-    LimitBelowRequest {
-        /// `cpu` or `memory`.
-        what: &'static str,
-        /// The limit as written.
-        limit: String,
-        /// The request as written.
-        request: String,
-    },
-    /// No source, or more than one.
-    #[error("spec.model.source: set exactly one of builtin, configMap, persistentVolumeClaim")]
-    Source,
-    /// The model's ConfigMap does not exist.
-    #[error("spec.model.source.configMap: there is no ConfigMap '{0}' in this namespace")]
-    NoConfigMap(String),
-    /// The model's ConfigMap lacks the key.
-    #[error("spec.model.source.configMap: ConfigMap '{name}' has no key '{key}'; it has: {keys}")]
-    NoKey {
-        /// Name of the ConfigMap.
-        name: String,
-        /// The key asked for.
-        key: String,
-        /// The keys that are there.
-        keys: String,
-    },
-    /// The model's ConfigMap holds another file than the spec says.
-    #[error("spec.model.sha256 is {expected}, but the file in ConfigMap '{name}' has {found}")]
-    Checksum {
-        /// Name of the ConfigMap.
-        name: String,
-        /// The sha256 in the spec.
-        expected: String,
-        /// The sha256 of the file.
-        found: String,
-    },
-}
-
-impl Invalid {
-    /// The reason that conditions and events give.
-    pub const fn reason(&self) -> Reason {
-        match self {
-            Self::Duration { .. }
-            | Self::Quantity { .. }
-            | Self::LimitBelowRequest { .. }
-            | Self::Source => Reason::InvalidSpec,
-            Self::NoConfigMap(_) | Self::NoKey { .. } => Reason::Load(LoadFailure::NotFound),
-            Self::Checksum { .. } => Reason::Load(LoadFailure::ChecksumMismatch),
-        }
-    }
-}
 
 /// Resolves a ModelService into a plan, or says why it cannot work.
 pub fn validate(ms: &ModelService, world: &World, settings: &Settings) -> Result<Plan, Invalid> {
     let spec = &ms.spec;
     let id = identity(ms);
-    let (source, model_volume) = source(&spec.model.source)?;
-    let sha256 = sha256(&spec.model, world)?;
-    let model = ModelConfig {
-        name: Some(id.name.clone()),
-        version: version(&spec.model, source, sha256.as_deref()),
-        source: server_source(source),
-        sha256,
-    };
+    let (model, model_volume) = model::model(&spec.model, &id.name, world)?;
     Ok(Plan {
         config: server_config(model, &spec.server)?,
-        resources: resources(&spec.resources)?,
-        monitoring: monitoring(&spec.monitoring, &id, settings)?,
+        resources: resources::resources(&spec.resources)?,
+        monitoring: monitoring::monitoring(&spec.monitoring, &id, settings)?,
         image: Image {
             reference: settings.inference_image.clone(),
             pull_policy: settings.inference_image_pull_policy.clone(),
@@ -124,85 +42,6 @@ fn identity(ms: &ModelService) -> Identity {
     }
 }
 
-/// The one source that is set, borrowed from the spec.
-#[derive(Clone, Copy)]
-enum Source<'a> {
-    Builtin(Builtin),
-    ConfigMap { key: &'a str },
-    Claim { path: &'a str },
-}
-
-fn source(spec: &ModelSource) -> Result<(Source<'_>, Option<ModelVolume>), Invalid> {
-    match (
-        &spec.builtin,
-        &spec.config_map,
-        &spec.persistent_volume_claim,
-    ) {
-        (Some(builtin), None, None) => match builtin.name {
-            BuiltinName::Diabetes => Ok((Source::Builtin(Builtin::Diabetes), None)),
-        },
-        (None, Some(map), None) => Ok((
-            Source::ConfigMap { key: &map.key },
-            Some(ModelVolume::ConfigMap {
-                name: map.name.clone(),
-                key: map.key.clone(),
-            }),
-        )),
-        (None, None, Some(claim)) => Ok((
-            Source::Claim { path: &claim.path },
-            Some(ModelVolume::Claim {
-                name: claim.claim_name.clone(),
-            }),
-        )),
-        _ => Err(Invalid::Source),
-    }
-}
-
-fn server_source(source: Source<'_>) -> contract::config::ModelSource {
-    use contract::config::ModelSource::{Builtin, File};
-    match source {
-        Source::Builtin(name) => Builtin(name),
-        Source::ConfigMap { key: path } | Source::Claim { path } => {
-            File(format!("{}/{path}", endpoints::MODEL_DIR))
-        }
-    }
-}
-
-/// The checksum that pods must find: the spec's, or that of the ConfigMap's present content, so
-/// that a changed ConfigMap rolls the pods.
-fn sha256(model: &ModelSpec, world: &World) -> Result<Option<String>, Invalid> {
-    let Some(map) = &model.source.config_map else {
-        return Ok(model.sha256.clone());
-    };
-    let name = map.name.clone();
-    match (&world.model, &model.sha256) {
-        (ModelData::NoConfigMap, _) => Err(Invalid::NoConfigMap(name)),
-        (ModelData::NoKey(keys), _) => Err(Invalid::NoKey {
-            name,
-            key: map.key.clone(),
-            keys: keys.join(", "),
-        }),
-        (ModelData::Sha256(found), Some(expected)) if found != expected => Err(Invalid::Checksum {
-            name,
-            expected: expected.clone(),
-            found: found.clone(),
-        }),
-        (ModelData::Sha256(found), _) => Ok(Some(found.clone())),
-        (ModelData::NotRead, expected) => Ok(expected.clone()),
-    }
-}
-
-/// The version on metrics; None leaves it to the pod, which reads the file.
-fn version(model: &ModelSpec, source: Source<'_>, sha256: Option<&str>) -> Option<String> {
-    let by_source = || match source {
-        Source::Builtin(builtin) => Some(builtin.version().to_owned()),
-        Source::ConfigMap { .. } | Source::Claim { .. } => {
-            sha256.map(|hash| hash.chars().take(8).collect())
-        }
-    };
-    model.version.clone().or_else(by_source)
-}
-
 fn server_config(model: ModelConfig, server: &ServerSpec) -> Result<ServerConfig, Invalid> {
     let any = |port: endpoints::Port| (Ipv4Addr::UNSPECIFIED, port.number).into();
     Ok(ServerConfig {
@@ -218,139 +57,6 @@ fn server_config(model: ModelConfig, server: &ServerSpec) -> Result<ServerConfig
             admin: Some(any(endpoints::ADMIN)),
         },
         termination_log: Some(endpoints::TERMINATION_LOG.to_owned()),
-    })
-}
-
-fn resources(spec: &ResourcesSpec) -> Result<ResourceRequirements, Invalid> {
-    check_limit("cpu", spec.requests.cpu.as_ref(), spec.limits.cpu.as_ref())?;
-    check_limit(
-        "memory",
-        spec.requests.memory.as_ref(),
-        spec.limits.memory.as_ref(),
-    )?;
-    let limits = ResourceList {
-        cpu: spec.limits.cpu.clone(),
-        memory: spec
-            .limits
-            .memory
-            .clone()
-            .or_else(|| spec.requests.memory.clone()),
-    };
-    Ok(ResourceRequirements {
-        requests: amounts(&spec.requests),
-        limits: amounts(&limits),
-        ..ResourceRequirements::default()
-    })
-}
-
-fn check_limit(
-    what: &'static str,
-    request: Option<&Quantity>,
-    limit: Option<&Quantity>,
-) -> Result<(), Invalid> {
-    let read = |quantity: &Quantity| {
-        let field = if what == "cpu" {
-            "resources: cpu"
-        } else {
-            "resources: memory"
-        };
-        quantity
-            .thousandths()
-            .map_err(|source| Invalid::Quantity { field, source })
-    };
-    let (request_amount, limit_amount) =
-        (request.map(read).transpose()?, limit.map(read).transpose()?);
-    match (request, limit) {
-        (Some(request), Some(limit)) if limit_amount < request_amount => {
-            Err(Invalid::LimitBelowRequest {
-                what,
-                limit: limit.0.clone(),
-                request: request.0.clone(),
-            })
-        }
-        _ => Ok(()),
-    }
-}
-
-fn amounts(list: &ResourceList) -> Option<BTreeMap<String, KubeQuantity>> {
-    let entries = [("cpu", &list.cpu), ("memory", &list.memory)];
-    let map: BTreeMap<_, _> = entries
-        .into_iter()
-        .filter_map(|(name, amount)| Some((name.to_owned(), amount.as_ref()?.into())))
-        .collect();
-    (!map.is_empty()).then_some(map)
-}
-
-fn monitoring(
-    spec: &MonitoringSpec,
-    id: &Identity,
-    settings: &Settings,
-) -> Result<Option<Monitoring>, Invalid> {
-    if !spec.enabled {
-        return Ok(None);
-    }
-    let thresholds = thresholds(&spec.alerts.thresholds)?;
-    Ok(Some(Monitoring {
-        scrape: scrape(spec, settings)?,
-        window: Window {
-            seconds: millis("monitoring.alerts.window", &spec.alerts.window)? / 1000,
-        },
-        alerts: spec
-            .alerts
-            .enabled
-            .then(|| alerts(spec, thresholds, id, settings)),
-        dashboard: spec.dashboard.enabled.then(|| Dashboard {
-            labels: spec.dashboard.labels.clone(),
-            folder: spec.dashboard.folder.clone(),
-            thresholds,
-        }),
-    }))
-}
-
-fn scrape(spec: &MonitoringSpec, settings: &Settings) -> Result<Scrape, Invalid> {
-    millis("monitoring.scrape.interval", &spec.scrape.interval)?;
-    millis("monitoring.scrape.timeout", &spec.scrape.timeout)?;
-    let defaults = settings.monitor_labels.iter().cloned();
-    Ok(Scrape {
-        interval: spec.scrape.interval.0.clone(),
-        timeout: spec.scrape.timeout.0.clone(),
-        labels: defaults.chain(spec.scrape.labels.clone()).collect(),
-    })
-}
-
-fn alerts(
-    spec: &MonitoringSpec,
-    thresholds: Thresholds,
-    id: &Identity,
-    settings: &Settings,
-) -> Alerts {
-    let dashboard_url = settings
-        .grafana_url
-        .as_ref()
-        .filter(|_| spec.dashboard.enabled);
-    Alerts {
-        labels: spec.alerts.labels.clone(),
-        thresholds,
-        runbook_base_url: settings.runbook_base_url.trim_end_matches('/').to_owned(),
-        dashboard_url: dashboard_url.map(|base| {
-            format!(
-                "{}/d/{}",
-                base.trim_end_matches('/'),
-                meta::dashboard_uid(id)
-            )
-        }),
-    }
-}
-
-fn thresholds(spec: &ThresholdsSpec) -> Result<Thresholds, Invalid> {
-    Ok(Thresholds {
-        errors_per_second: spec.errors_per_second,
-        latency_p95_seconds: seconds("monitoring.alerts.thresholds.latencyP95", &spec.latency_p95)?,
-        inference_p95_seconds: seconds(
-            "monitoring.alerts.thresholds.inferenceP95",
-            &spec.inference_p95,
-        )?,
-        active_requests: spec.active_requests,
     })
 }
 
@@ -374,8 +80,15 @@ fn amount(field: &'static str, quantity: &Quantity) -> Result<u64, Invalid> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::Reason;
+    use crate::meta;
+    use crate::plan::ModelVolume;
+    use crate::world::ModelData;
     use clap::Parser;
+    use contract::labels::LoadFailure;
+    use k8s_openapi::apimachinery::pkg::api::resource::Quantity as KubeQuantity;
     use rstest::rstest;
+    use std::collections::BTreeMap;
 
     #[derive(Parser)]
     struct Defaults {

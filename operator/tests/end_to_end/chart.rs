@@ -67,7 +67,7 @@ fn the_images_are_small_and_run_as_a_number() {
         let [size, user, layers] = text.split_whitespace().collect::<Vec<_>>()[..] else {
             panic!("{text}")
         };
-        println!("{image}: {} bytes", size);
+        println!("{image}: {size} bytes");
         assert!(
             size.parse::<u64>().unwrap() <= 25 * 1024 * 1024,
             "{image} has {size} bytes"

@@ -1,0 +1,73 @@
+use crate::api::{DurationError, QuantityError, Reason};
+use contract::labels::LoadFailure;
+
+/// Why a spec that the API server admitted cannot work.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Invalid {
+    /// A duration that cannot be read.
+    #[error("spec.{field}: {source}")]
+    Duration {
+        /// Path of the field below `spec`.
+        field: &'static str,
+        /// What is wrong with it.
+        source: DurationError,
+    },
+    /// An amount that cannot be read.
+    #[error("spec.{field}: {source}")]
+    Quantity {
+        /// Path of the field below `spec`.
+        field: &'static str,
+        /// What is wrong with it.
+        source: QuantityError,
+    },
+    /// A limit below what is requested.
+    #[error("spec.resources: the {what} limit {limit} is below the request {request}")]
+    LimitBelowRequest {
+        /// `cpu` or `memory`.
+        what: &'static str,
+        /// The limit as written.
+        limit: String,
+        /// The request as written.
+        request: String,
+    },
+    /// No source, or more than one.
+    #[error("spec.model.source: set exactly one of builtin, configMap, persistentVolumeClaim")]
+    Source,
+    /// The model's ConfigMap does not exist.
+    #[error("spec.model.source.configMap: there is no ConfigMap '{0}' in this namespace")]
+    NoConfigMap(String),
+    /// The model's ConfigMap lacks the key.
+    #[error("spec.model.source.configMap: ConfigMap '{name}' has no key '{key}'; it has: {keys}")]
+    NoKey {
+        /// Name of the ConfigMap.
+        name: String,
+        /// The key asked for.
+        key: String,
+        /// The keys that are there.
+        keys: String,
+    },
+    /// The model's ConfigMap holds another file than the spec says.
+    #[error("spec.model.sha256 is {expected}, but the file in ConfigMap '{name}' has {found}")]
+    Checksum {
+        /// Name of the ConfigMap.
+        name: String,
+        /// The sha256 in the spec.
+        expected: String,
+        /// The sha256 of the file.
+        found: String,
+    },
+}
+
+impl Invalid {
+    /// The reason that conditions and events give.
+    pub const fn reason(&self) -> Reason {
+        match self {
+            Self::Duration { .. }
+            | Self::Quantity { .. }
+            | Self::LimitBelowRequest { .. }
+            | Self::Source => Reason::InvalidSpec,
+            Self::NoConfigMap(_) | Self::NoKey { .. } => Reason::Load(LoadFailure::NotFound),
+            Self::Checksum { .. } => Reason::Load(LoadFailure::ChecksumMismatch),
+        }
+    }
+}
