@@ -1,7 +1,6 @@
 # Everything that people and CI do here. `make` prints the targets.
 SHELL := bash -euo pipefail
 .DEFAULT_GOAL := help
-VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
 TOOLS = PATH="$$(cluster/tools $(1)):$$PATH"
 
 help: ## print this
