@@ -1,6 +1,6 @@
 //! The chart: lint, upgrade, uninstall and install again; and the images that it names.
 
-use crate::cluster::{Cluster, PATIENCE, RELEASE, SYSTEM, helm, helm_upgrade, repository, run};
+use crate::cluster::{Cluster, PATIENCE, RELEASE, SYSTEM, helm, helm_upgrade, images, run};
 use crate::kubectl::{eventually, get, kubectl};
 use serde_json::Value;
 
@@ -59,11 +59,9 @@ fn uninstalling_leaves_models_running_and_installing_again_finds_them() {
 #[test]
 #[ignore = "needs a cluster: make test-end-to-end"]
 fn the_images_are_small_and_run_as_a_number() {
-    let (success, names) = run(repository("cluster/images").to_str().unwrap(), &["names"]);
-    assert!(success && names.lines().count() == 2, "{names}");
-    for image in names.lines() {
+    for image in images() {
         let format = "{{.Size}} {{.Config.User}} {{len .RootFS.Layers}}";
-        let (_, text) = run("docker", &["image", "inspect", "--format", format, image]);
+        let (_, text) = run("docker", &["image", "inspect", "--format", format, &image]);
         let [size, user, layers] = text.split_whitespace().collect::<Vec<_>>()[..] else {
             panic!("{text}")
         };

@@ -172,9 +172,22 @@ pub(crate) fn repository(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)
 }
 
+/// The images under test, as `cluster/images` tagged them.
+pub(crate) fn images() -> [String; 2] {
+    [("operator", "OPERATOR_TAG"), ("inference", "INFERENCE_TAG")].map(|(program, variable)| {
+        let tag = std::env::var(variable).expect("run the tests with `make test-end-to-end`");
+        format!("modelservice/{program}:{tag}")
+    })
+}
+
 /// Installs or upgrades the chart with these further arguments, and waits for the operator.
 pub(crate) fn helm_upgrade(arguments: &[&str]) {
     let chart = repository("charts/modelservice-operator");
+    let tags = images().map(|image| image.rsplit_once(':').unwrap().1.to_owned());
+    let (operator, inference) = (
+        format!("image.tag={}", tags[0]),
+        format!("inference.image.tag={}", tags[1]),
+    );
     let fixed = [
         "upgrade",
         "--install",
@@ -183,14 +196,9 @@ pub(crate) fn helm_upgrade(arguments: &[&str]) {
         "--namespace",
         SYSTEM,
     ];
-    helm(
-        &[
-            &fixed[..],
-            &["--create-namespace", "--wait", "--timeout", "120s"],
-            arguments,
-        ]
-        .concat(),
-    );
+    let waiting = ["--create-namespace", "--wait", "--timeout", "120s"];
+    let tags = ["--set", &operator, "--set", &inference];
+    helm(&[&fixed[..], &waiting, &tags, arguments].concat());
 }
 
 /// helm; fails with what it printed.
