@@ -5,6 +5,7 @@ use crate::evaluate::evaluate;
 use crate::load::{self, LoadedModel, is_name};
 use crate::predict;
 use crate::report::Readable;
+use crate::serve;
 use crate::table::Table;
 use crate::train::{self, Options, Step, save};
 use anyhow::{Context, bail};
@@ -13,19 +14,22 @@ use contract::config::{Builtin, ModelConfig, ModelSource};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 /// Serves one tabular model with monitoring built in, and trains such models.
 #[derive(Debug, Parser)]
 #[command(version, about)]
 pub struct Cli {
-    /// What to do.
+    /// What to do; without it the built-in diabetes model is served.
     #[command(subcommand)]
-    pub command: Command,
+    pub command: Option<Command>,
 }
 
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Serve a model over HTTP.
+    Serve(serve::Args),
     /// Train a model on a CSV file and write a model file.
     Train(TrainArgs),
     /// Report how well a model does on a CSV file with known answers.
@@ -99,12 +103,21 @@ pub struct PredictArgs {
 ///
 /// # Errors
 /// A sentence for a person.
-pub fn run(cli: Cli) -> anyhow::Result<()> {
-    match cli.command {
-        Command::Train(args) => train(args),
-        Command::Evaluate(args) => print_evaluation(&args),
-        Command::Predict(args) => print_predictions(&args),
+pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    match cli
+        .command
+        .unwrap_or(Command::Serve(serve::Args::default()))
+    {
+        // Its failures are in the log already.
+        Command::Serve(args) => {
+            let served = serve::run(args);
+            return Ok(served.map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS));
+        }
+        Command::Train(args) => train(args)?,
+        Command::Evaluate(args) => print_evaluation(&args)?,
+        Command::Predict(args) => print_predictions(&args)?,
     }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn train(args: TrainArgs) -> anyhow::Result<()> {

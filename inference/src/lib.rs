@@ -15,5 +15,6 @@ pub mod load;
 pub mod model;
 pub mod predict;
 pub mod report;
+pub mod serve;
 pub mod table;
 pub mod train;

@@ -1,0 +1,89 @@
+//! How many requests are worked on at once, and how a body is read within its limits.
+
+use super::error::Error;
+use axum::body::Body;
+use bytes::Bytes;
+use contract::config::Limits;
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use hyper::body::Body as _;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
+
+/// Bodies of at most so many bytes are read without a permit.
+///
+/// Working on a request needs a permit, but waiting for a client to send a small body needs none:
+/// otherwise a few slow clients could keep all others out. A large body needs a permit of its own
+/// kind, so that the memory for bodies stays bounded.
+const SMALL_BODY: u64 = 64 * 1024;
+
+/// The right to work on one request, given back when dropped.
+#[derive(Debug)]
+pub struct Permit(#[expect(dead_code, reason = "held for its Drop")] OwnedSemaphorePermit);
+
+/// Permits to work, and to receive large bodies.
+#[derive(Debug)]
+pub struct Admission {
+    working: Arc<Semaphore>,
+    receiving: Arc<Semaphore>,
+    requests: usize,
+    body_bytes: u64,
+    patience: Duration,
+}
+
+impl Admission {
+    /// Admits what `limits` allow.
+    pub fn new(limits: &Limits) -> Self {
+        let requests = limits.max_concurrent_requests as usize;
+        Self {
+            working: Arc::new(Semaphore::new(requests)),
+            receiving: Arc::new(Semaphore::new(requests)),
+            requests,
+            body_bytes: limits.max_body_bytes,
+            patience: Duration::from_millis(limits.request_timeout_ms),
+        }
+    }
+
+    /// A permit to work on a request.
+    ///
+    /// # Errors
+    /// `Overload` at once if there is none.
+    pub fn enter(&self) -> Result<Permit, Error> {
+        self.take(&self.working)
+    }
+
+    /// Reads a whole body.
+    ///
+    /// # Errors
+    /// `BodyTooLarge` before more than the limit has been read, `SlowBody`, `Overload`, or
+    /// `Invalid` if the client breaks off.
+    pub async fn receive(&self, body: Body) -> Result<Bytes, Error> {
+        let size = body.size_hint();
+        if size.lower() > self.body_bytes {
+            return Err(Error::BodyTooLarge(self.body_bytes));
+        }
+        let small = size.upper().is_some_and(|upper| upper <= SMALL_BODY);
+        let _permit = match small {
+            true => None,
+            false => Some(self.take(&self.receiving)?),
+        };
+        let limit = usize::try_from(self.body_bytes).unwrap_or(usize::MAX);
+        let reading = Limited::new(body, limit).collect();
+        match timeout(self.patience, reading).await {
+            Ok(Ok(collected)) => Ok(collected.to_bytes()),
+            Ok(Err(error)) if error.is::<LengthLimitError>() => {
+                Err(Error::BodyTooLarge(self.body_bytes))
+            }
+            Ok(Err(_)) => Err(Error::Invalid("the body is incomplete".to_owned())),
+            Err(_) => Err(Error::SlowBody(self.patience)),
+        }
+    }
+
+    fn take(&self, permits: &Arc<Semaphore>) -> Result<Permit, Error> {
+        let permit = Arc::clone(permits).try_acquire_owned();
+        permit
+            .map(Permit)
+            .map_err(|_| Error::Overload(self.requests))
+    }
+}

@@ -1,0 +1,94 @@
+//! Accepts connections and serves them, until told to stop.
+
+use axum::Router;
+use axum::body::Body;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tower::Service as _;
+
+/// Time in which a client must send the head of a request; also the longest pause between two
+/// requests of one connection.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+/// Headers of one request.
+const MOST_HEADERS: usize = 64;
+/// Bytes buffered for one connection.
+const BUFFER: usize = 64 * 1024;
+/// Connections at once; more wait in the kernel's queue.
+const MOST_CONNECTIONS: usize = 4096;
+/// Pause after a failed accept: out of file descriptors, the next one would fail at once.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Serves `router` on `listener` until `stop` is done, then waits for the requests being worked
+/// on, but no longer than `patience`. Says whether all of them were answered.
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    stop: impl Future<Output = ()>,
+    patience: Duration,
+) -> bool {
+    let graceful = GracefulShutdown::new();
+    let accepting = accept(listener, router, &graceful);
+    tokio::select! {
+        () = accepting => {}
+        () = stop => {}
+    }
+    tokio::time::timeout(patience, graceful.shutdown())
+        .await
+        .is_ok()
+}
+
+async fn accept(listener: TcpListener, router: Router, graceful: &GracefulShutdown) {
+    let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+    // Never closed, so there is always a place to wait for.
+    while let Ok(place) = Arc::clone(&places).acquire_owned().await {
+        match listener.accept().await {
+            Ok((stream, _)) => converse(stream, router.clone(), graceful, place),
+            Err(failure) if is_the_clients(&failure) => {}
+            Err(failure) => {
+                tracing::warn!(%failure, "a connection could not be accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+fn is_the_clients(failure: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    matches!(
+        failure.kind(),
+        ConnectionAborted | ConnectionRefused | ConnectionReset
+    )
+}
+
+/// Answers the requests of one connection in a task of its own.
+fn converse(
+    stream: TcpStream,
+    router: Router,
+    graceful: &GracefulShutdown,
+    place: OwnedSemaphorePermit,
+) {
+    // Without it an answer may wait for the client's acknowledgement of the one before.
+    let _ = stream.set_nodelay(true);
+    let service = service_fn(move |request: http::Request<hyper::body::Incoming>| {
+        router.clone().call(request.map(Body::new))
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .max_headers(MOST_HEADERS)
+        .max_buf_size(BUFFER)
+        .serve_connection(TokioIo::new(stream), service);
+    let connection = graceful.watch(connection);
+    tokio::spawn(async move {
+        // What goes wrong here is a client's: a broken connection, a malformed or late head.
+        let _ = connection.await;
+        drop(place);
+    });
+}

@@ -1,0 +1,18 @@
+//! Where the log goes and how it looks.
+
+use std::io::{self, IsTerminal as _};
+use tracing_subscriber::EnvFilter;
+
+/// Logs to standard error: text for a person on a terminal, else JSON lines. `RUST_LOG` filters.
+pub fn start() {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_target(false);
+    // A second start, as in tests, keeps the first.
+    let _ = match io::stderr().is_terminal() {
+        true => log.try_init(),
+        false => log.json().flatten_event(true).try_init(),
+    };
+}

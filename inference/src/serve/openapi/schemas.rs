@@ -1,0 +1,227 @@
+//! Schemas and examples that depend on the loaded model.
+
+use crate::artifact::{Feature, FeatureKind, Task};
+use crate::model::Predictions;
+use crate::serve::app::App;
+use crate::serve::encode::issue;
+use crate::serve::open_inference::DataType;
+use serde_json::{Map, Value, json};
+use std::time::SystemTime;
+use utoipa::openapi::schema::{AnyOfBuilder, ArrayBuilder, Object, ObjectBuilder, Schema, Type};
+use utoipa::openapi::{Ref, RefOr};
+
+/// Every named schema.
+pub(super) fn all(app: &App) -> Vec<(&'static str, RefOr<Schema>)> {
+    vec![
+        ("Row", row(app).into()),
+        ("PredictRequest", predict_request().into()),
+        ("PredictAnswer", predict_answer(app).into()),
+        ("Truth", truth(app).into()),
+        ("FeedbackRequest", one_or_many("Truth").into()),
+        ("FeedbackAnswer", feedback_answer().into()),
+        ("InferRequest", infer_request().into()),
+        ("InferAnswer", infer_answer().into()),
+        ("Error", error().into()),
+        ("Object", Object::with_type(Type::Object).into()),
+    ]
+}
+
+/// A body that the server accepts, for the schema called `name`.
+pub(super) fn example(app: &App, name: &str) -> Value {
+    match name {
+        "FeedbackRequest" => truth_example(app),
+        "InferRequest" => json!({
+            "inputs": [{
+                "name": "rows",
+                "datatype": DataType::Fp64.as_str(),
+                "shape": [1, app.signature.width()],
+                "data": [example_values(app)],
+            }]
+        }),
+        _ => row_example(app),
+    }
+}
+
+/// The features of a typical row, by name.
+fn row_example(app: &App) -> Value {
+    let names = app.signature.features.iter().map(|f| f.name.clone());
+    Value::Object(names.zip(example_values(app)).collect::<Map<_, _>>())
+}
+
+fn example_values(app: &App) -> Vec<Value> {
+    let features = app.signature.features.iter();
+    features
+        .zip(&app.signature.example)
+        .map(|(feature, value)| match feature.kind {
+            FeatureKind::Integer => Value::from(*value as i64),
+            FeatureKind::Float => Value::from(*value),
+        })
+        .collect()
+}
+
+/// An id as if class 0 or the value 0 had been predicted now.
+fn truth_example(app: &App) -> Value {
+    let predictions = match app.signature.task {
+        Task::Classification => Predictions::Classes {
+            labels: vec![0],
+            probabilities: None,
+        },
+        Task::Regression => Predictions::Values(vec![0.0]),
+    };
+    let id = issue(app, &predictions, 0, SystemTime::now());
+    let actual = match app.signature.classes.first() {
+        Some(class) => serde_json::from_str(&class.value).unwrap_or_default(),
+        None => json!(0.0),
+    };
+    json!({ "prediction_id": String::from_utf8_lossy(&id), "actual": actual })
+}
+
+fn number(description: &str) -> ObjectBuilder {
+    ObjectBuilder::new()
+        .schema_type(Type::Number)
+        .description(Some(description))
+}
+
+fn string(description: &str) -> ObjectBuilder {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .description(Some(description))
+}
+
+fn list(of: impl Into<RefOr<Schema>>) -> ArrayBuilder {
+    ArrayBuilder::new().items(of.into())
+}
+
+fn row(app: &App) -> Schema {
+    let features = app.signature.features.iter();
+    let object = features.fold(ObjectBuilder::new(), |object, feature| {
+        let object = object.property(&feature.name, property(feature));
+        match feature.fill {
+            Some(_) => object,
+            None => object.required(&feature.name),
+        }
+    });
+    object.examples([row_example(app)]).into()
+}
+
+fn property(feature: &Feature) -> Schema {
+    let Feature { min, max, kind, .. } = feature;
+    let whole = match kind {
+        FeatureKind::Integer => "whole numbers",
+        FeatureKind::Float => "numbers",
+    };
+    let mut seen = format!("Trained on {whole} from {min} to {max}.");
+    if let Some(fill) = feature.fill {
+        seen.push_str(&format!(" May be missing or null: {fill} stands in."));
+    }
+    number(&seen).into()
+}
+
+fn predict_request() -> Schema {
+    let rows = list(Ref::from_schema_name("Row")).build();
+    let instances = ObjectBuilder::new()
+        .property("instances", rows.clone())
+        .required("instances");
+    AnyOfBuilder::new()
+        .item(Ref::from_schema_name("Row"))
+        .item(rows)
+        .item(instances)
+        .into()
+}
+
+fn predict_answer(app: &App) -> Schema {
+    let object = ObjectBuilder::new()
+        .property("model_version", string("Version of the model."))
+        .property("prediction_id", string("Names the prediction in feedback."));
+    match app.signature.task {
+        Task::Classification => object
+            .property(
+                "outcome",
+                AnyOfBuilder::new().item(number("")).item(string("")),
+            )
+            .property(
+                "probabilities",
+                ObjectBuilder::new()
+                    .additional_properties(Some(Schema::from(number(""))))
+                    .description(Some("Probability of each class, if the algorithm has any.")),
+            )
+            .into(),
+        Task::Regression => object.property("value", number("Predicted value.")).into(),
+    }
+}
+
+fn truth(app: &App) -> Schema {
+    let actual = match app.signature.task {
+        Task::Classification => "The true class.",
+        Task::Regression => "The true value.",
+    };
+    let either = AnyOfBuilder::new()
+        .item(number(actual))
+        .item(string(actual));
+    ObjectBuilder::new()
+        .property("prediction_id", string("As the prediction was answered."))
+        .required("prediction_id")
+        .property("actual", either)
+        .required("actual")
+        .into()
+}
+
+fn one_or_many(name: &str) -> Schema {
+    AnyOfBuilder::new()
+        .item(Ref::from_schema_name(name))
+        .item(list(Ref::from_schema_name(name)))
+        .into()
+}
+
+fn feedback_answer() -> Schema {
+    let rejected = ObjectBuilder::new()
+        .property("row", number("From 0."))
+        .property("reason", string(""))
+        .property("message", string(""));
+    ObjectBuilder::new()
+        .property("accepted", number("Rows accepted."))
+        .property("rejected", list(Schema::from(rejected)))
+        .into()
+}
+
+fn tensor() -> Schema {
+    ["name", "datatype", "shape", "data"]
+        .into_iter()
+        .fold(ObjectBuilder::new(), |object, field| object.required(field))
+        .property("name", string(""))
+        .property("datatype", string(""))
+        .property("shape", list(Schema::from(number(""))))
+        .property("data", list(Schema::default()))
+        .into()
+}
+
+fn infer_request() -> Schema {
+    let wanted = ObjectBuilder::new()
+        .property("name", string(""))
+        .required("name");
+    ObjectBuilder::new()
+        .property("id", string("Echoed."))
+        .property("inputs", list(tensor()))
+        .required("inputs")
+        .property("outputs", list(Schema::from(wanted)))
+        .into()
+}
+
+fn infer_answer() -> Schema {
+    ObjectBuilder::new()
+        .property("model_name", string(""))
+        .property("model_version", string(""))
+        .property("id", string(""))
+        .property("outputs", list(tensor()))
+        .into()
+}
+
+fn error() -> Schema {
+    ObjectBuilder::new()
+        .property(
+            "error",
+            string("What is wrong, where, and what was expected."),
+        )
+        .required("error")
+        .into()
+}

@@ -1,0 +1,137 @@
+//! Command line over configuration file over defaults.
+
+use crate::load::is_name;
+use anyhow::{Context as _, ensure};
+use clap::Args as ClapArgs;
+use contract::config::{ModelSource, ServerConfig};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Options of `serve`; each overrides the configuration file.
+#[derive(Debug, Default, Clone, ClapArgs)]
+pub struct Args {
+    /// Model file to serve; without it the built-in diabetes model.
+    #[arg(long, value_name = "FILE")]
+    pub model: Option<String>,
+    /// Configuration as JSON.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Address for predictions and documentation [default: 127.0.0.1:8080].
+    #[arg(long, value_name = "ADDRESS")]
+    pub listen: Option<SocketAddr>,
+    /// Address for metrics and health on a thread of their own.
+    #[arg(long, value_name = "ADDRESS")]
+    pub admin: Option<SocketAddr>,
+    /// Name of the model in URLs and metrics; by default that in the model file.
+    #[arg(long)]
+    pub name: Option<String>,
+    /// Version in answers and metrics; by default that in the model file.
+    #[arg(long)]
+    pub model_version: Option<String>,
+    /// Hex sha256 that the model file must have.
+    #[arg(long)]
+    pub sha256: Option<String>,
+    /// Requests worked on at once [default: 64].
+    #[arg(long, value_name = "REQUESTS")]
+    pub max_concurrent_requests: Option<u32>,
+    /// Rows in one request [default: 1024].
+    #[arg(long, value_name = "ROWS")]
+    pub max_batch_rows: Option<u32>,
+    /// Bytes in one request [default: 8388608].
+    #[arg(long, value_name = "BYTES")]
+    pub max_body_bytes: Option<u64>,
+    /// Milliseconds until a request is given up [default: 5000].
+    #[arg(long, value_name = "MILLISECONDS")]
+    pub request_timeout_ms: Option<u64>,
+    /// Seconds for which requests are still accepted after SIGTERM, not ready.
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    pub drain_delay: u64,
+}
+
+/// All that the server is told.
+#[derive(Debug)]
+pub struct Settings {
+    /// File and command line together.
+    pub config: ServerConfig,
+    /// Time between losing readiness and accepting nothing more.
+    pub drain_delay: Duration,
+}
+
+impl Settings {
+    /// Reads the configuration file, if any, and lays the command line over it.
+    ///
+    /// # Errors
+    /// If the file cannot be read or something in it cannot work.
+    pub fn resolve(args: Args) -> anyhow::Result<Self> {
+        let mut config = match &args.config {
+            Some(path) => read(path)?,
+            None => ServerConfig::default(),
+        };
+        let drain_delay = Duration::from_secs(args.drain_delay);
+        overlay(&mut config, args);
+        check(&config)?;
+        Ok(Self {
+            config,
+            drain_delay,
+        })
+    }
+}
+
+fn read(path: &Path) -> anyhow::Result<ServerConfig> {
+    let text = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    serde_json::from_slice(&text).with_context(|| format!("cannot use {}", path.display()))
+}
+
+fn overlay(config: &mut ServerConfig, args: Args) {
+    let model = &mut config.model;
+    set(&mut model.source, args.model.map(ModelSource::File));
+    set(&mut model.name, args.name.map(Some));
+    set(&mut model.version, args.model_version.map(Some));
+    set(&mut model.sha256, args.sha256.map(Some));
+    set(&mut config.listen.http, args.listen);
+    set(&mut config.listen.admin, args.admin.map(Some));
+    let limits = &mut config.limits;
+    set(
+        &mut limits.max_concurrent_requests,
+        args.max_concurrent_requests,
+    );
+    set(&mut limits.max_batch_rows, args.max_batch_rows);
+    set(&mut limits.max_body_bytes, args.max_body_bytes);
+    set(&mut limits.request_timeout_ms, args.request_timeout_ms);
+}
+
+fn set<T>(setting: &mut T, given: Option<T>) {
+    if let Some(given) = given {
+        *setting = given;
+    }
+}
+
+fn check(config: &ServerConfig) -> anyhow::Result<()> {
+    let limits = &config.limits;
+    let at_least_one = [
+        (
+            "maxConcurrentRequests",
+            u64::from(limits.max_concurrent_requests),
+        ),
+        ("maxBatchRows", u64::from(limits.max_batch_rows)),
+        ("maxBodyBytes", limits.max_body_bytes),
+        ("requestTimeoutMs", limits.request_timeout_ms),
+    ];
+    for (name, value) in at_least_one {
+        ensure!(value > 0, "{name} must be at least 1");
+    }
+    let named = [
+        ("name", &config.model.name),
+        ("version", &config.model.version),
+    ];
+    for (what, name) in named {
+        if let Some(name) = name {
+            ensure!(
+                is_name(name),
+                "the model's {what} must be 1 to 128 letters, digits, '.', '_' or '-', not {name:?}"
+            );
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,138 @@
+//! Counts, times and guards every request of a route.
+
+use super::app::App;
+use super::error::Error;
+use super::metrics::Metrics;
+use axum::body::Body;
+use axum::response::{IntoResponse as _, Response};
+use contract::labels::{Endpoint, ErrorType, Method};
+use futures::FutureExt as _;
+use http::Request;
+use hyper::body::Body as _;
+use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Instant;
+use tower::{Layer, Service};
+
+/// Puts [`Track`] around the handlers of one route: the label is known without a look-up.
+#[derive(Debug, Clone)]
+pub struct TrackLayer {
+    app: Arc<App>,
+    endpoint: Endpoint,
+}
+
+impl TrackLayer {
+    /// For the route that `endpoint` names.
+    pub const fn new(app: Arc<App>, endpoint: Endpoint) -> Self {
+        Self { app, endpoint }
+    }
+}
+
+impl<S> Layer<S> for TrackLayer {
+    type Service = Track<S>;
+
+    fn layer(&self, inner: S) -> Track<S> {
+        let Self { app, endpoint } = self.clone();
+        Track {
+            inner,
+            app,
+            endpoint,
+        }
+    }
+}
+
+/// See [`TrackLayer`]. A panic becomes an answer 500.
+#[derive(Debug, Clone)]
+pub struct Track<S> {
+    inner: S,
+    app: Arc<App>,
+    endpoint: Endpoint,
+}
+
+impl<S> Service<Request<Body>> for Track<S>
+where
+    S: Service<Request<Body>, Response = Response, Error = Infallible>,
+    S::Future: Send + 'static,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let in_flight = InFlight::new(Arc::clone(&self.app), self.endpoint, request.method());
+        let answer = AssertUnwindSafe(self.inner.call(request)).catch_unwind();
+        Box::pin(async move {
+            let response = match answer.await {
+                Ok(Ok(response)) => response,
+                Ok(Err(never)) => match never {},
+                Err(_) => {
+                    tracing::error!(endpoint = in_flight.endpoint.as_str(), "a handler panicked");
+                    Error::Internal.into_response()
+                }
+            };
+            in_flight.finish(&response);
+            Ok(response)
+        })
+    }
+}
+
+/// A request being worked on. Dropped before it is finished, it counts as cancelled.
+struct InFlight {
+    app: Arc<App>,
+    endpoint: Endpoint,
+    method: Method,
+    begin: Instant,
+    answered: bool,
+}
+
+impl InFlight {
+    fn new(app: Arc<App>, endpoint: Endpoint, method: &http::Method) -> Self {
+        app.metrics.http.active.inc();
+        Self {
+            app,
+            endpoint,
+            method: label(method),
+            begin: Instant::now(),
+            answered: false,
+        }
+    }
+
+    fn finish(mut self, response: &Response) {
+        self.answered = true;
+        let Metrics { http, .. } = &self.app.metrics;
+        let seconds = self.begin.elapsed().as_secs_f64();
+        http.answered(self.method, self.endpoint, response.status().as_u16());
+        http.took(self.method, self.endpoint, seconds);
+        if let Some(bytes) = response.body().size_hint().exact() {
+            http.sent(self.endpoint, bytes);
+        }
+        if let Some(kind) = response.extensions().get::<ErrorType>() {
+            http.failed(self.endpoint, *kind);
+        }
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        let http = &self.app.metrics.http;
+        http.active.dec();
+        if !self.answered {
+            http.failed(self.endpoint, ErrorType::Cancelled);
+        }
+    }
+}
+
+fn label(method: &http::Method) -> Method {
+    match *method {
+        http::Method::GET => Method::Get,
+        http::Method::POST => Method::Post,
+        _ => Method::Other,
+    }
+}

@@ -1,0 +1,58 @@
+//! Runs the synchronous part of a request: at once if it is short, else on a thread of its own.
+
+use super::admission::Permit;
+use super::app::App;
+use super::error::Error;
+use bytes::Bytes;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Longest time for which a request may keep an async worker from all others.
+const LONGEST_INLINE: Duration = Duration::from_millis(1);
+
+/// Largest body that is decoded on an async worker: about 0.3 ms.
+const LARGEST_INLINE: usize = 64 * 1024;
+
+/// Largest body whose rows the model can predict within [`LONGEST_INLINE`], if a row of `columns`
+/// takes `row_time`.
+pub fn inline_bytes(row_time: Duration, columns: usize) -> usize {
+    // A value takes at least a digit and a comma.
+    let shortest_row = 2 * columns;
+    let rows = LONGEST_INLINE.as_nanos() / row_time.as_nanos().max(1);
+    let bytes = usize::try_from(rows).unwrap_or(usize::MAX);
+    bytes.saturating_mul(shortest_row).min(LARGEST_INLINE)
+}
+
+/// Answers the request with `body` by `answer`, which needs no more than the app and the body.
+///
+/// # Errors
+/// Those of `answer`; `Deadline` if it takes too long; `Internal` if it panics.
+pub async fn run<T: Send + 'static>(
+    app: &Arc<App>,
+    body: Bytes,
+    permit: Permit,
+    answer: impl FnOnce(&App, &[u8]) -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    if body.len() <= app.inline_bytes {
+        return answer(app, &body);
+    }
+    let begin = Instant::now();
+    let deadline = Duration::from_millis(app.limits.request_timeout_ms);
+    let owned = Arc::clone(app);
+    let task = tokio::task::spawn_blocking(move || {
+        // Kept until the work is done, even when nobody waits for it any more.
+        let _permit = permit;
+        match begin.elapsed() < deadline {
+            true => answer(&owned, &body),
+            false => Err(Error::Deadline(deadline)),
+        }
+    });
+    match tokio::time::timeout(deadline, task).await {
+        Ok(Ok(answer)) => answer,
+        Ok(Err(failure)) => {
+            tracing::error!(%failure, "a prediction failed");
+            Err(Error::Internal)
+        }
+        Err(_) => Err(Error::Deadline(deadline)),
+    }
+}
