@@ -1,0 +1,203 @@
+//! Routes, limits and faults: each has its status, message and count.
+// Clippy takes what is no test itself for production code.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use axum::body::Body;
+use bytes::Bytes;
+use contract::config::Limits;
+use http::header::{ALLOW, RETRY_AFTER};
+use http::{Method, StatusCode};
+use http_body_util::channel::Channel;
+use inference::artifact::FeatureKind;
+use std::time::Duration;
+use support::{Behaviour, Server, made, request};
+
+fn errors(server: &Server, endpoint: &str, kind: &str) -> f64 {
+    let labels = format!(r#"endpoint="{endpoint}",error_type="{kind}""#);
+    server.metric(&format!("api_errors_total{{{labels}}}"))
+}
+
+fn limited(behaviour: Behaviour, change: impl FnOnce(&mut Limits)) -> Server {
+    let mut limits = Limits::default();
+    change(&mut limits);
+    Server::with(made(behaviour, &[]), limits)
+}
+
+/// A body that never ends.
+fn endless() -> (http_body_util::channel::Sender<Bytes>, Body) {
+    let (sender, body) = Channel::new(1);
+    (sender, Body::new(body))
+}
+
+#[tokio::test]
+async fn an_unknown_route_is_not_found() {
+    let server = Server::made(Behaviour::Add);
+    let answer = server.get("/nope").await;
+    assert_eq!(
+        (answer.status, answer.error().as_str()),
+        (StatusCode::NOT_FOUND, "no such route: \"/nope\"")
+    );
+    assert_eq!(errors(&server, "other", "not_found"), 1.0);
+}
+
+#[tokio::test]
+async fn a_wrong_method_is_told_the_right_one() {
+    let server = Server::made(Behaviour::Add);
+    for (method, path, allowed) in [
+        (Method::GET, "/predict", "POST"),
+        (Method::DELETE, "/health", "GET,HEAD"),
+        (Method::PUT, "/v2/models/made/infer", "POST"),
+    ] {
+        let answer = server.send(request(method, path, "")).await;
+        assert_eq!(answer.status, StatusCode::METHOD_NOT_ALLOWED);
+        assert_eq!(answer.headers[ALLOW], allowed);
+        assert!(answer.error().ends_with("is not allowed here"));
+    }
+}
+
+#[tokio::test]
+async fn a_body_over_the_limit_is_refused_with_or_without_its_length() {
+    let server = limited(Behaviour::Add, |limits| limits.max_body_bytes = 10);
+    assert_eq!(
+        server.post("/predict", "[[1,     2]]").await.status,
+        StatusCode::PAYLOAD_TOO_LARGE
+    );
+    let (mut sender, body) = endless();
+    let sending = async {
+        for _ in 0..2 {
+            let _ = sender.send_data("123456".into()).await;
+        }
+    };
+    let (answer, ()) = tokio::join!(server.post("/predict", body), sending);
+    assert_eq!(answer.status, StatusCode::PAYLOAD_TOO_LARGE);
+    assert_eq!(answer.error(), "the body has more than 10 bytes");
+    assert_eq!(errors(&server, "/predict", "too_large"), 2.0);
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_arrive_is_given_up() {
+    let server = limited(Behaviour::Add, |limits| limits.request_timeout_ms = 50);
+    let (_sender, body) = endless();
+    let answer = server.post("/predict", body).await;
+    assert_eq!(answer.status, StatusCode::REQUEST_TIMEOUT);
+    assert_eq!(answer.error(), "the body did not arrive within 50ms");
+    assert_eq!(errors(&server, "/predict", "timeout"), 1.0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn work_past_the_deadline_is_given_up() {
+    let server = limited(Behaviour::Slow, |limits| limits.request_timeout_ms = 50);
+    let answer = server.post("/predict", "[[1, 2]]").await;
+    assert_eq!(answer.status, StatusCode::GATEWAY_TIMEOUT);
+    assert_eq!(answer.error(), "no answer within 50ms");
+    assert_eq!(errors(&server, "/predict", "timeout"), 1.0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_over_the_limit_are_refused_at_once() {
+    let server = limited(Behaviour::Slow, |limits| limits.max_concurrent_requests = 1);
+    let slow = {
+        let server = server.clone();
+        tokio::spawn(async move { server.post("/predict", "[[1, 2]]").await })
+    };
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let answer = server.post("/predict", "[[1, 2]]").await;
+    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(answer.headers[RETRY_AFTER], "1");
+    assert_eq!(
+        answer.error(),
+        "the server is working on 1 requests already: try again"
+    );
+    assert_eq!(errors(&server, "/predict", "overload"), 1.0);
+    assert_eq!(server.get("/v2/health/live").await.status, StatusCode::OK);
+    assert_eq!(slow.await.unwrap().status, StatusCode::OK);
+    assert_eq!(
+        server.post("/predict", "[[1, 2]]").await.status,
+        StatusCode::OK
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_panic_fails_its_own_request_only() {
+    let server = Server::made(Behaviour::Panic);
+    // Short enough to run on the async worker, and too long for it.
+    let long = format!("[[666, 1]{}]", " ".repeat(100_000));
+    for body in ["[[666, 1]]", &long] {
+        let answer = server.post("/predict", body.to_owned()).await;
+        assert_eq!(answer.status, StatusCode::INTERNAL_SERVER_ERROR);
+        assert_eq!(answer.error(), "internal error");
+    }
+    assert_eq!(errors(&server, "/predict", "internal"), 2.0);
+    assert_eq!(
+        server.post("/predict", "[[1, 1]]").await.status,
+        StatusCode::OK
+    );
+    assert_eq!(server.metric("api_active_requests"), 0.0);
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_counts_as_cancelled() {
+    let server = Server::made(Behaviour::Add);
+    let (_sender, body) = endless();
+    let leaving = tokio::time::timeout(Duration::from_millis(20), server.post("/predict", body));
+    assert!(leaving.await.is_err());
+    assert_eq!(errors(&server, "/predict", "cancelled"), 1.0);
+    assert_eq!(server.metric("api_active_requests"), 0.0);
+}
+
+#[tokio::test]
+async fn the_documentation_needs_nothing_from_elsewhere() {
+    let server = Server::made(Behaviour::Add);
+    let page = server.get("/docs").await;
+    assert_eq!(page.headers["content-type"], "text/html");
+    assert!(!page.text.contains("http"), "{}", page.text);
+    let links = page
+        .text
+        .split(['"'])
+        .filter(|text| text.starts_with("docs/"));
+    let links: Vec<_> = links.collect();
+    assert!(links.len() >= 5);
+    for link in links.iter().filter(|link| !link.ends_with(".png")) {
+        assert_eq!(
+            server.get(&format!("/{link}")).await.status,
+            StatusCode::OK,
+            "{link}"
+        );
+    }
+    assert_eq!(
+        server.get("/docs/nope.js").await.status,
+        StatusCode::NOT_FOUND
+    );
+}
+
+#[tokio::test]
+async fn every_documented_example_is_accepted() {
+    let mut model = made(Behaviour::Classify, &["no", "yes"]);
+    model.manifest.features[0].kind = FeatureKind::Integer;
+    model.manifest.reference.features[0].edges = vec![2.0, 3.0];
+    for server in [
+        Server::new(model),
+        Server::made(Behaviour::Add),
+        Server::new(support::diabetes()),
+    ] {
+        let document = server.get("/openapi.json").await.json();
+        let mut tried = 0;
+        for (path, item) in document["paths"].as_object().unwrap() {
+            let media = &item["post"]["requestBody"]["content"]["application/json"];
+            if let Some(example) = media.get("example") {
+                let path = path.replace("{model}", &server.0.model.name);
+                let answer = server.post(&path, example.to_string()).await;
+                assert_eq!(answer.status, StatusCode::OK, "{path} {}", answer.text);
+                tried += 1;
+            }
+        }
+        assert_eq!(tried, 3);
+        let features = &document["components"]["schemas"]["Row"]["properties"];
+        assert_eq!(
+            features.as_object().unwrap().len(),
+            server.0.signature.width()
+        );
+    }
+}
