@@ -25,6 +25,7 @@ pub mod prediction_id;
 pub mod settings;
 pub mod shutdown;
 pub mod signature;
+pub mod stall;
 pub mod track;
 pub mod work;
 

@@ -191,6 +191,13 @@ async fn every_documented_example_is_accepted() {
                 let answer = server.post(&path, example.to_string()).await;
                 assert_eq!(answer.status, StatusCode::OK, "{path} {}", answer.text);
                 tried += 1;
+                let responses = &item["post"]["responses"];
+                let documented = &responses["200"]["content"]["application/json"]["example"];
+                if let Some(documented) = documented.as_object() {
+                    let found = answer.json();
+                    let found = found.as_object().unwrap();
+                    assert!(documented.keys().eq(found.keys()), "{path}");
+                }
             }
         }
         assert_eq!(tried, 3);

@@ -75,6 +75,21 @@ fn a_client_that_is_slow_with_its_head_is_cut() {
 }
 
 #[test]
+fn a_connection_may_rest_between_requests() {
+    let server = Process::start(&[]);
+    let mut client = server.connect();
+    for _ in 0..2 {
+        client
+            .write_all(b"GET /v2/health/live HTTP/1.1\r\nhost: x\r\n\r\n")
+            .unwrap();
+        let mut answer = [0; 512];
+        let read = client.read(&mut answer).unwrap();
+        assert!(answer[..read].starts_with(b"HTTP/1.1 200 OK"));
+        std::thread::sleep(Duration::from_secs(7));
+    }
+}
+
+#[test]
 fn heads_that_are_malformed_or_too_large_are_refused() {
     let server = Process::start(&[]);
     let many = format!("GET / HTTP/1.1\r\n{}\r\n", "a: b\r\n".repeat(100));

@@ -69,11 +69,15 @@ impl Health {
         self.row_time
     }
 
+    /// What the model says about the example row of its signature.
+    pub fn example(&self) -> Option<&Predictions> {
+        self.probe.as_ref().map(|probe| &probe.expected)
+    }
+
     /// Whether the model gives probabilities.
     pub fn has_probabilities(&self) -> bool {
-        let expected = self.probe.as_ref().map(|probe| &probe.expected);
         matches!(
-            expected,
+            self.example(),
             Some(Predictions::Classes {
                 probabilities: Some(_),
                 ..

@@ -1,10 +1,10 @@
 //! Accepts connections and serves them, until told to stop.
 
+use super::stall::{self, Progress, Watched};
 use axum::Router;
 use axum::body::Body;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use std::io;
 use std::sync::Arc;
@@ -13,9 +13,6 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower::Service as _;
 
-/// Time in which a client must send the head of a request; also the longest pause between two
-/// requests of one connection.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 /// Headers of one request.
 const MOST_HEADERS: usize = 64;
 /// Bytes buffered for one connection.
@@ -76,19 +73,26 @@ fn converse(
 ) {
     // Without it an answer may wait for the client's acknowledgement of the one before.
     let _ = stream.set_nodelay(true);
+    let progress = Progress::new();
+    let stages = progress.clone();
     let service = service_fn(move |request: http::Request<hyper::body::Incoming>| {
-        router.clone().call(request.map(Body::new))
+        stages.busy();
+        let stages = stages.clone();
+        let answer = router.clone().call(request.map(Body::new));
+        async move {
+            let answer = answer.await;
+            stages.idle();
+            answer
+        }
     });
     let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT)
         .max_headers(MOST_HEADERS)
         .max_buf_size(BUFFER)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(Watched::new(stream, progress.clone()), service);
     let connection = graceful.watch(connection);
     tokio::spawn(async move {
         // What goes wrong here is a client's: a broken connection, a malformed or late head.
-        let _ = connection.await;
+        stall::watch(connection, progress).await;
         drop(place);
     });
 }

@@ -133,7 +133,7 @@ impl Operation {
             .tag(self.tag)
             .summary(Some(self.summary))
             .request_body(self.request.map(|name| body(app, name)))
-            .response("200", self.success());
+            .response("200", self.success(app));
         if self.endpoint.as_str().contains("{model}") {
             let model = ParameterBuilder::new()
                 .name("model")
@@ -156,13 +156,17 @@ impl Operation {
         operation
     }
 
-    fn success(&self) -> Response {
+    fn success(&self, app: &App) -> Response {
         let response = ResponseBuilder::new().description("success");
         match self.answer {
             Some(name) => {
                 let schema = Ref::from_schema_name(name);
-                let content = ContentBuilder::new().schema(Some(schema)).build();
-                response.content("application/json", content).build()
+                let content = ContentBuilder::new()
+                    .schema(Some(schema))
+                    .example(schemas::example_answer(app, self.endpoint));
+                response
+                    .content("application/json", content.build())
+                    .build()
             }
             None => {
                 let text = schema::Object::with_type(schema::Type::String);

@@ -3,8 +3,9 @@
 use crate::artifact::{Feature, FeatureKind, Task};
 use crate::model::Predictions;
 use crate::serve::app::App;
-use crate::serve::encode::issue;
+use crate::serve::encode::{Answer, Encoder, issue};
 use crate::serve::open_inference::DataType;
+use contract::labels::Endpoint;
 use serde_json::{Map, Value, json};
 use std::time::SystemTime;
 use utoipa::openapi::schema::{AnyOfBuilder, ArrayBuilder, Object, ObjectBuilder, Schema, Type};
@@ -39,6 +40,18 @@ pub(super) fn example(app: &App, name: &str) -> Value {
             }]
         }),
         _ => row_example(app),
+    }
+}
+
+/// What the server answers to the example.
+pub(super) fn example_answer(app: &App, endpoint: Endpoint) -> Option<Value> {
+    let predictions = app.health.example()?;
+    let encoder = Encoder::new(app, SystemTime::now());
+    let answer = encoder.encode(Answer::Single(predictions));
+    match endpoint {
+        Endpoint::Predict => serde_json::from_slice(&answer).ok(),
+        Endpoint::Feedback => Some(json!({ "accepted": 1, "rejected": [] })),
+        _ => None,
     }
 }
 
