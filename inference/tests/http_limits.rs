@@ -77,6 +77,19 @@ async fn a_body_over_the_limit_is_refused_with_or_without_its_length() {
 }
 
 #[tokio::test]
+async fn a_body_may_come_in_pieces() {
+    let server = Server::made(Behaviour::Add);
+    let (mut sender, body) = endless();
+    let sending = async move {
+        for piece in ["", "[[", "1.5", ",", "2]]"] {
+            sender.send_data(piece.into()).await.unwrap();
+        }
+    };
+    let (answer, ()) = tokio::join!(server.post("/predict", body), sending);
+    assert_eq!(answer.json()["predictions"][0]["value"], 3.5);
+}
+
+#[tokio::test]
 async fn a_body_that_does_not_arrive_is_given_up() {
     let server = limited(Behaviour::Add, |limits| limits.request_timeout_ms = 50);
     let (_sender, body) = endless();
