@@ -11,11 +11,12 @@ from pathlib import Path
 
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 SECONDS_TO_STOP = 5
+PORTS = range(18080, 18280)
 
 
 @contextmanager
 def running(command, log, environment):
-    """A process in a group of its own, which has ended when the block is left, however it is left."""
+    """A process in a group of its own, which ends with the block, however that is left."""
     with open(log, "w") as output:
         process = subprocess.Popen(
             command,
@@ -32,10 +33,11 @@ def running(command, log, environment):
 
 
 def stop(process):
-    """Asks politely first. Nobody else can have the id of the group before `process` is waited for."""
+    """Asks politely first. The id of the group is its own until `process` is waited for."""
     if process.returncode is not None:
         return
-    process.terminate()
+    # Not terminate(), which may wait for the process.
+    os.kill(process.pid, signal.SIGTERM)
     try:
         wait_unreaped(process.pid, SECONDS_TO_STOP)
     finally:
@@ -51,9 +53,15 @@ def wait_unreaped(pid, seconds):
 
 
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port that no outgoing connection is given by chance, not even that of who asks for it."""
+    for port in PORTS:
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
+    raise SystemExit(f"no free port from {PORTS.start} to {PORTS.stop - 1}")
 
 
 def stat_fields(pid):
@@ -99,8 +107,6 @@ def rss_kib(pid):
 
 
 def machine_cpu_seconds():
-    """Time that all cores were busy, for whomever."""
-    user, nice, system, _idle, _wait, irq, softirq = (
-        int(ticks) for ticks in Path("/proc/stat").read_text().split()[1:8]
-    )
-    return (user + nice + system + irq + softirq) / TICKS_PER_SECOND
+    """Time that all cores spent on processes; that on interrupts belongs to none of them."""
+    user, nice, system = map(int, Path("/proc/stat").read_text().split()[1:4])
+    return (user + nice + system) / TICKS_PER_SECOND

@@ -73,7 +73,7 @@ def bare_axum(program, scratch):
 
 
 def unscaled_weights():
-    """The built-in model as one weighted sum of a row: its scaling of the features multiplied in."""
+    """The built-in model as one weighted sum: its scaling of the features multiplied in."""
     model = json.loads(gzip.decompress(BUILTIN_MODEL.read_bytes()))
     mean, deviation = model["scaling"]["mean"], model["scaling"]["deviation"]
     scaled = model["estimator"]["coefficients"]["values"]
@@ -99,7 +99,7 @@ def check_equal(answer, expected):
 
 
 def check_close(tolerance):
-    """Probabilities that add up to one and differ by no more than `tolerance` from the right ones."""
+    """Probabilities that add up to one, and are within `tolerance` of the right ones."""
 
     def check(answer, expected):
         given, right = answer["probabilities"], expected["probabilities"]

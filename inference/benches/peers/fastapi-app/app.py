@@ -1,4 +1,4 @@
-"""A scikit-learn model behind FastAPI, as tutorials write it; the file of the model is in $MODEL."""
+"""A scikit-learn model behind FastAPI, as tutorials write it; $MODEL is the file of the model."""
 
 import os
 
