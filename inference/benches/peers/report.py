@@ -128,8 +128,8 @@ PAGE = """\
 <!-- DO NOT EDIT: written by `make bench` -->
 
 One row of the diabetes data per request, logistic regression, {connections} connections, on
-loopback. wrk shares the cores with the server, so the rates are lower bounds; the CPU time per
-request is the steadier figure.
+loopback. wrk shares the cores with the server, so the rates are lower bounds, and p99 varies
+several-fold between runs; the CPU time per request is the steadier figure.
 
 {table}
 
