@@ -6,17 +6,16 @@ use axum::http::{StatusCode, header::CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use contract::endpoints::{LIVEZ, METRICS, READYZ};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::sync::watch;
 
 /// Routes for Prometheus and the kubelet.
-pub fn router(metrics: Metrics, ready: Arc<AtomicBool>) -> Router {
+pub fn router(metrics: Metrics, ready: watch::Receiver<bool>) -> Router {
     Router::new()
         .route(METRICS, get(move || async move { exposition(&metrics) }))
         .route(LIVEZ, get(|| async { "ok\n" }))
         .route(
             READYZ,
-            get(move || async move { readiness(ready.load(Ordering::Acquire)) }),
+            get(move || async move { readiness(*ready.borrow()) }),
         )
 }
 

@@ -213,6 +213,8 @@ fn owner<K: Resource>(object: &K) -> Option<ObjectRef<ModelService>> {
 
 impl Caches {
     /// Waits until every cache has its first list, and every optional kind its first answer.
+    ///
+    /// To be called once: kube's stores wake only the last of several waiters.
     pub async fn wait_until_ready(&self) {
         // An error says that a watch ended, which none does before the process.
         let _ = self.config_maps.wait_until_ready().await;

@@ -14,11 +14,10 @@ use kube::{Client, Config, CustomResourceExt};
 use std::fs;
 use std::io::Read;
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
 
 /// Serves and monitors machine-learning models on Kubernetes.
 #[derive(Debug, Parser)]
@@ -125,11 +124,11 @@ async fn run(address: SocketAddr, settings: Settings) -> Result<()> {
         .init();
     let clients = connect().await.context("cannot reach a cluster")?;
     let metrics = Metrics::new().context("cannot register metrics")?;
-    let ready = Arc::<AtomicBool>::default();
+    let (ready, is_ready) = watch::channel(false);
     let listener = TcpListener::bind(address)
         .await
         .with_context(|| format!("cannot listen on {address}"))?;
-    let admin = admin::router(metrics.clone(), Arc::clone(&ready));
+    let admin = admin::router(metrics.clone(), is_ready);
     let admin = tokio::spawn(async move { axum::serve(listener, admin).await });
     tracing::info!(%address, image = settings.inference_image, "started");
     let stop = stop_signal()?;

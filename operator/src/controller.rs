@@ -21,8 +21,8 @@ use kube::runtime::{WatchStreamExt, reflector};
 use kube::{Api, Client, ResourceExt};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+use tokio::sync::watch;
 
 /// Reconciles that run at once.
 const CONCURRENCY: u16 = 16;
@@ -43,6 +43,7 @@ pub struct Clients {
 struct Context {
     client: Client,
     caches: Arc<Caches>,
+    ready: watch::Receiver<bool>,
     applier: Applier,
     settings: Settings,
     metrics: Metrics,
@@ -56,7 +57,7 @@ pub async fn run(
     clients: Clients,
     settings: Settings,
     metrics: Metrics,
-    ready: Arc<AtomicBool>,
+    ready: watch::Sender<bool>,
     shutdown: impl Future<Output = ()> + Send + Sync + 'static,
 ) {
     let (caches, triggers, all_triggers) = caches::start(&clients.watch);
@@ -66,13 +67,14 @@ pub async fn run(
         recorder: Recorder::new(clients.work.clone(), Reporter::from(meta::MANAGER)),
         client: clients.work,
         caches: Arc::clone(&caches),
+        ready: ready.subscribe(),
         backoff: Backoff::default(),
         settings,
         metrics,
     });
     tokio::spawn(async move {
         caches.wait_until_ready().await;
-        ready.store(true, Ordering::Release);
+        ready.send_replace(true);
         tracing::info!("all caches are filled");
     });
     let (store, writer) = reflector::store();
@@ -146,7 +148,8 @@ async fn settle(ms: &ModelService, context: &Context) -> Result<(), Arc<Error>> 
         // The garbage collector takes the children.
         return Ok(());
     }
-    context.caches.wait_until_ready().await;
+    // The sender lives as long as the controller, so there is no error to see.
+    let _ = context.ready.clone().wait_for(|ready| *ready).await;
     let world = observe(&context.client, &context.caches, ms).await?;
     let outcome = converge(ms, context, &world).await;
     let verdict = match &outcome {

@@ -226,7 +226,21 @@ pub(crate) fn while_stopped(meanwhile: impl FnOnce()) {
     operator.process.kill().unwrap();
     operator.process.wait().unwrap();
     meanwhile();
+    let before = times_filled();
     operator.process = start();
+    eventually("the caches to fill", PATIENCE, || {
+        if times_filled() > before {
+            Ok(())
+        } else {
+            Err(None)
+        }
+    });
+}
+
+/// How often the operator has said that its caches are filled: it is ready from then on.
+fn times_filled() -> usize {
+    let log = std::fs::read_to_string(directory().join("operator.log")).unwrap();
+    log.matches("all caches are filled").count()
 }
 
 /// Starts the operator as its service account. It ends with the test process: the thread that
