@@ -45,20 +45,30 @@ pub struct Endpoint {
     pub scrape_timeout: String,
     /// Keep the target's labels from overriding Prometheus' own.
     pub honor_labels: bool,
-    /// Labels added to the target.
+    /// Labels set on and taken from the target, in this order.
     pub relabelings: Vec<Relabeling>,
 }
 
-/// Sets one label.
-#[derive(Serialize, Deserialize, Debug, Clone, Default, PartialEq)]
-#[serde(rename_all = "camelCase")]
-pub struct Relabeling {
-    /// `replace`
-    pub action: String,
-    /// Label that is set.
-    pub target_label: String,
-    /// Its value.
-    pub replacement: String,
+/// Changes the labels of a target.
+#[derive(Serialize, Deserialize, Debug, Clone, PartialEq)]
+#[serde(
+    tag = "action",
+    rename_all = "lowercase",
+    rename_all_fields = "camelCase"
+)]
+pub enum Relabeling {
+    /// Sets a label.
+    Replace {
+        /// Label that is set.
+        target_label: String,
+        /// Its value.
+        replacement: String,
+    },
+    /// Takes labels away.
+    LabelDrop {
+        /// Which, as a regular expression of the whole name.
+        regex: String,
+    },
 }
 
 /// Recording rules and alerts.

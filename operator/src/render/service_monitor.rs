@@ -31,11 +31,17 @@ fn endpoint(id: &Identity, scrape: &Scrape) -> Endpoint {
         interval: scrape.interval.clone(),
         scrape_timeout: scrape.timeout.clone(),
         honor_labels: false,
-        // Set from the name itself, not from a label of the Service that anybody may edit.
-        relabelings: vec![Relabeling {
-            action: "replace".to_owned(),
-            target_label: "modelservice".to_owned(),
-            replacement: id.name.clone(),
-        }],
+        relabelings: vec![
+            // From the name itself, not from a label of the Service that anybody may edit.
+            Relabeling::Replace {
+                target_label: "modelservice".to_owned(),
+                replacement: id.name.clone(),
+            },
+            // The Prometheus operator labels targets with the name of their port, as `endpoint`;
+            // Prometheus would then rename the label that our metrics have.
+            Relabeling::LabelDrop {
+                regex: "endpoint".to_owned(),
+            },
+        ],
     }
 }

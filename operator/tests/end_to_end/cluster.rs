@@ -17,7 +17,18 @@ pub(crate) const RELEASE: &str = "modelservice-operator";
 
 /// Tests that change the operator itself hold it for writing.
 static PEACE: RwLock<()> = RwLock::new(());
-static CHART: LazyLock<()> = LazyLock::new(|| helm_upgrade(&[]));
+static CHART: LazyLock<()> = LazyLock::new(|| {
+    // A run that was cut off leaves a release that cannot be upgraded.
+    helm(&[
+        "uninstall",
+        RELEASE,
+        "--namespace",
+        SYSTEM,
+        "--ignore-not-found",
+        "--wait",
+    ]);
+    helm_upgrade(&[]);
+});
 
 /// A namespace of its own for one test, in which Pod Security admits only restricted pods.
 pub(crate) struct Cluster {
