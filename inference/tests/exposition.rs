@@ -282,5 +282,18 @@ async fn labels_never_come_from_a_request() {
     }
     assert_eq!(series(&server), before);
     let errors = &exposition(&server)["api_errors_total"].samples;
-    assert_eq!(errors.len(), Endpoint::ALL.len() * ErrorType::ALL.len());
+    for (_, labels, _) in errors {
+        assert!(Endpoint::parse(&labels["endpoint"]).is_some(), "{labels:?}");
+        assert!(
+            ErrorType::parse(&labels["error_type"]).is_some(),
+            "{labels:?}"
+        );
+    }
+}
+
+#[test]
+fn a_fresh_server_has_no_more_series_than_eight_features_and_three_routes_need() {
+    let found = exposition(&Server::new(diabetes()));
+    let series: usize = found.values().map(|family| family.samples.len()).sum();
+    assert!(series <= 620, "{series} series before the first request");
 }

@@ -3,7 +3,7 @@
 use super::families::Families;
 use contract::labels::{Endpoint, ErrorType, Method};
 use contract::metrics as table;
-use prometheus::{Error, Histogram, IntCounter, IntCounterVec, IntGauge};
+use prometheus::{Error, Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge};
 use std::sync::OnceLock;
 
 /// Every status that the server answers with; the last stands for all others.
@@ -25,49 +25,48 @@ pub const STATUSES: [(u16, &str); 10] = [
 pub struct HttpMetrics {
     /// Requests being worked on.
     pub active: IntGauge,
-    requests: IntCounterVec,
+    families: HttpFamilies,
     routes: Vec<Route>,
 }
 
-/// Metrics of one route.
+/// The families, to make further series of.
 #[derive(Debug)]
+struct HttpFamilies {
+    requests: IntCounterVec,
+    durations: HistogramVec,
+    errors: IntCounterVec,
+    request_size: HistogramVec,
+    response_size: HistogramVec,
+}
+
+/// Metrics of one route. Each series is looked up once, when first needed: most combinations of
+/// labels never happen, and those that alerts look at are made at the start.
+#[derive(Debug, Default)]
 struct Route {
-    /// By method and status; made when first needed, since most combinations never happen.
-    answered: Vec<[OnceLock<IntCounter>; STATUSES.len()]>,
+    /// By method and status.
+    answered: [[OnceLock<IntCounter>; STATUSES.len()]; Method::ALL.len()],
     /// By method.
-    duration: Vec<Histogram>,
+    durations: [OnceLock<Histogram>; Method::ALL.len()],
     /// By type.
-    errors: Vec<IntCounter>,
-    request_size: Histogram,
-    response_size: Histogram,
+    errors: [OnceLock<IntCounter>; ErrorType::ALL.len()],
+    request_size: OnceLock<Histogram>,
+    response_size: OnceLock<Histogram>,
 }
 
 impl HttpMetrics {
     pub(super) fn new(families: &Families<'_>) -> Result<Self, Error> {
+        let active = families.level(&table::ACTIVE_REQUESTS)?;
         let none: [&str; 0] = [];
-        let requests = families.counter(&table::REQUESTS)?;
-        let durations = families.histogram(&table::REQUEST_DURATION)?;
-        let errors = families.counter(&table::ERRORS)?;
-        let request_size = families.histogram(&table::REQUEST_SIZE)?;
-        let response_size = families.histogram(&table::RESPONSE_SIZE)?;
-        let route = |endpoint: &Endpoint| {
-            let name = endpoint.as_str();
-            let duration = |method: &Method| durations.with_label_values(&[method.as_str(), name]);
-            let error = |kind: &ErrorType| errors.with_label_values(&[name, kind.as_str()]);
-            Route {
-                answered: Method::ALL.iter().map(|_| Default::default()).collect(),
-                duration: Method::ALL.iter().map(duration).collect(),
-                errors: ErrorType::ALL.iter().map(error).collect(),
-                request_size: request_size.with_label_values(&[name]),
-                response_size: response_size.with_label_values(&[name]),
-            }
-        };
         let metrics = Self {
-            active: families
-                .level(&table::ACTIVE_REQUESTS)?
-                .with_label_values(&none),
-            routes: Endpoint::ALL.iter().map(route).collect(),
-            requests,
+            active: active.with_label_values(&none),
+            families: HttpFamilies {
+                requests: families.counter(&table::REQUESTS)?,
+                durations: families.histogram(&table::REQUEST_DURATION)?,
+                errors: families.counter(&table::ERRORS)?,
+                request_size: families.histogram(&table::REQUEST_SIZE)?,
+                response_size: families.histogram(&table::RESPONSE_SIZE)?,
+            },
+            routes: Endpoint::ALL.iter().map(|_| Route::default()).collect(),
         };
         metrics.create_expected();
         Ok(metrics)
@@ -80,26 +79,22 @@ impl HttpMetrics {
 
     /// Observes how long an answer took, in seconds.
     pub fn took(&self, method: Method, endpoint: Endpoint, seconds: f64) {
-        self.routes[endpoint as usize].duration[method as usize].observe(seconds);
+        self.duration(method, endpoint).observe(seconds);
     }
 
     /// Counts a request that was not answered with success.
     pub fn failed(&self, endpoint: Endpoint, kind: ErrorType) {
-        self.routes[endpoint as usize].errors[kind as usize].inc();
+        self.errors(endpoint, kind).inc();
     }
 
     /// Observes the size of a request's body, in bytes.
     pub fn received(&self, endpoint: Endpoint, bytes: u64) {
-        self.routes[endpoint as usize]
-            .request_size
-            .observe(bytes as f64);
+        self.request_size(endpoint).observe(bytes as f64);
     }
 
     /// Observes the size of an answer's body, in bytes.
     pub fn sent(&self, endpoint: Endpoint, bytes: u64) {
-        self.routes[endpoint as usize]
-            .response_size
-            .observe(bytes as f64);
+        self.response_size(endpoint).observe(bytes as f64);
     }
 
     fn answers(&self, method: Method, endpoint: Endpoint, status: u16) -> &IntCounter {
@@ -107,17 +102,60 @@ impl HttpMetrics {
         let at = known.unwrap_or(STATUSES.len() - 1);
         self.routes[endpoint as usize].answered[method as usize][at].get_or_init(|| {
             let labels = [method.as_str(), endpoint.as_str(), STATUSES[at].1];
-            self.requests.with_label_values(&labels)
+            self.families.requests.with_label_values(&labels)
         })
     }
 
+    fn duration(&self, method: Method, endpoint: Endpoint) -> &Histogram {
+        self.routes[endpoint as usize].durations[method as usize].get_or_init(|| {
+            let labels = [method.as_str(), endpoint.as_str()];
+            self.families.durations.with_label_values(&labels)
+        })
+    }
+
+    fn errors(&self, endpoint: Endpoint, kind: ErrorType) -> &IntCounter {
+        self.routes[endpoint as usize].errors[kind as usize].get_or_init(|| {
+            let labels = [endpoint.as_str(), kind.as_str()];
+            self.families.errors.with_label_values(&labels)
+        })
+    }
+
+    fn request_size(&self, endpoint: Endpoint) -> &Histogram {
+        self.routes[endpoint as usize].request_size.get_or_init(|| {
+            self.families
+                .request_size
+                .with_label_values(&[endpoint.as_str()])
+        })
+    }
+
+    fn response_size(&self, endpoint: Endpoint) -> &Histogram {
+        self.routes[endpoint as usize]
+            .response_size
+            .get_or_init(|| {
+                self.families
+                    .response_size
+                    .with_label_values(&[endpoint.as_str()])
+            })
+    }
+
+    /// Makes the series of every route that does a model's work, so that their first increase is
+    /// seen, and of every other the one that says how often it is asked.
     fn create_expected(&self) {
         for endpoint in Endpoint::ALL.iter().copied() {
             let (method, expected) = expected(endpoint);
             for status in expected {
                 self.answers(method, endpoint, *status);
             }
+            if method == Method::Post {
+                self.duration(method, endpoint);
+                self.request_size(endpoint);
+                self.response_size(endpoint);
+                for kind in ErrorType::ALL {
+                    self.errors(endpoint, *kind);
+                }
+            }
         }
+        self.errors(Endpoint::Other, ErrorType::NotFound);
     }
 }
 
