@@ -255,25 +255,27 @@ pub(crate) fn on_node(arguments: &[&str]) {
 /// Posts from the node, where cluster addresses lead to pods; the answer, and its status on a
 /// line of its own.
 fn post_from_node(url: &str, body: &str) -> String {
+    // A pod that is Ready is not at once where every node sends its Service's connections.
+    let patience = [
+        "--max-time",
+        "10",
+        "--retry",
+        "15",
+        "--retry-all-errors",
+        "--retry-delay",
+        "1",
+    ];
+    let json = [
+        "-H",
+        "content-type: application/json",
+        "--data-binary",
+        "@-",
+    ];
     let mut process = Command::new("docker")
-        .args([
-            "exec",
-            "-i",
-            &node(),
-            "curl",
-            "-sS",
-            "--max-time",
-            "10",
-            "-w",
-            "\n%{http_code}",
-        ])
-        .args([
-            "-H",
-            "content-type: application/json",
-            "--data-binary",
-            "@-",
-            url,
-        ])
+        .args(["exec", "-i", &node(), "curl", "-sS", "-w", "\n%{http_code}"])
+        .args(patience)
+        .args(json)
+        .arg(url)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
