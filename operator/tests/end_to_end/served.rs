@@ -122,12 +122,12 @@ fn prometheus_sees_it(cluster: &Cluster) {
         "rate(api_requests_total{{endpoint=\"/predict\",namespace=\"{}\"}}[1m])",
         cluster.namespace
     );
-    for _ in 0..3 {
-        cluster
-            .post("diabetes", "/predict", &rows("diabetes.csv", "Outcome")[0])
-            .unwrap();
-    }
-    wait_query(&rate, |samples| total(samples) > 0.0);
+    let row = rows("diabetes.csv", "Outcome")[0].clone();
+    wait_query(&rate, |samples| {
+        // Traffic goes on while the scrapes come in.
+        cluster.post("diabetes", "/predict", &row).unwrap();
+        total(samples) > 0.0
+    });
     let groups = eventually("the rule group to be evaluated", PATIENCE, || {
         let groups = rule_groups(&cluster.namespace, "diabetes");
         let rules = groups
