@@ -1,7 +1,6 @@
 # Everything that people and CI do here. `make` prints the targets.
 SHELL := bash -euo pipefail
 .DEFAULT_GOAL := help
-TOOLS = PATH="$$(cluster/tools $(1)):$$PATH"
 
 help: ## print this
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 28
@@ -13,7 +12,7 @@ images: ## both container images, from static binaries
 	@cluster/images
 
 gen: ## rewrite generated files: definition, metrics page, goldens, built-in model
-	UPDATE_GOLDEN=1 $(call TOOLS,promtool) cargo test --workspace --lib --test invariants --test golden --test artifacts --test builtin
+	UPDATE_GOLDEN=1 cargo test --workspace --lib --test invariants --test golden --test artifacts --test builtin
 
 lint: ## format, clippy, shellcheck, helm lint, licences and sources of dependencies
 	.ci/lint

@@ -51,8 +51,8 @@ pub const GROUP: &str = "modelservice.dev";
     printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     printcolumn(name = "URL", type_ = "string", json_path = ".status.url", priority = 1),
-    validation = Rule::new("self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$') && size(self.metadata.name) <= 50")
-        .message("metadata.name must start with a letter, hold only a-z, 0-9 and -, and be at most 50 characters long: Services and labels carry it")
+    validation = Rule::new("self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$') && size(self.metadata.name) <= 46")
+        .message("metadata.name must start with a letter, hold only a-z, 0-9 and -, and be at most 46 characters long: pods are named after it")
 )]
 #[serde(rename_all = "camelCase")]
 pub struct ModelServiceSpec {

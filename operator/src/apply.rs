@@ -43,11 +43,17 @@ pub enum Outcome<K> {
     },
     /// The API server does not know its kind.
     KindMissing,
+    /// It was left as it is, because what it needs belongs to somebody else.
+    Withheld,
     /// It could not be written, which keeps no model from being served.
     Failed(Arc<Error>),
 }
 
 impl<K> Outcome<K> {
+    fn is_conflict(&self) -> bool {
+        matches!(self, Self::Conflict { .. })
+    }
+
     /// Why it could not be written, if it could not.
     pub fn failure(&self) -> Option<&Arc<Error>> {
         match self {
@@ -56,12 +62,30 @@ impl<K> Outcome<K> {
             | Self::Written(_)
             | Self::Absent
             | Self::Conflict { .. }
-            | Self::KindMissing => None,
+            | Self::KindMissing
+            | Self::Withheld => None,
         }
     }
 }
 
 impl Children<Applied> {
+    /// Whether an object of somebody else stands where one of ours should.
+    pub fn has_conflict(&self) -> bool {
+        let Self {
+            config_map,
+            service,
+            deployment,
+            service_monitor,
+            prometheus_rule,
+            dashboard,
+        } = self;
+        let serving = config_map.is_conflict() || service.is_conflict() || deployment.is_conflict();
+        serving
+            || service_monitor.is_conflict()
+            || prometheus_rule.is_conflict()
+            || dashboard.is_conflict()
+    }
+
     /// The first write that failed without keeping the model from being served.
     pub fn failure(&self) -> Option<&Arc<Error>> {
         let Self {
@@ -121,9 +145,9 @@ impl Applier {
         }
     }
 
-    /// Forgets a ModelService that is gone.
-    pub fn forget(&self, uid: &str) {
-        self.written().retain(|(owner, _, _), _| owner != uid);
+    /// Forgets the ModelServices whose UID does not pass.
+    pub fn retain(&self, living: impl Fn(&str) -> bool) {
+        self.written().retain(|(owner, _, _), _| living(owner));
     }
 
     /// Makes the cluster hold `children`, in an order in which nothing refers to what is missing.
@@ -148,16 +172,23 @@ impl Applier {
             .map(|deployment| &deployment.metadata);
         let monitor = live.service_monitor.as_ref();
         let rule = live.prometheus_rule.as_ref();
+        let config_map = self
+            .one::<ConfigMap>(owner, config_map, live.config_map.as_ref())
+            .await?;
+        // Pods must not run under a configuration that somebody else wrote.
+        let deployment = match config_map.is_conflict() {
+            true => Outcome::Withheld,
+            false => {
+                self.one::<Deployment>(owner, deployment, live_deployment)
+                    .await?
+            }
+        };
         Ok(Children {
-            config_map: self
-                .one::<ConfigMap>(owner, config_map, live.config_map.as_ref())
-                .await?,
+            config_map,
             service: self
                 .one::<Service>(owner, service, live.service.as_ref())
                 .await?,
-            deployment: self
-                .one::<Deployment>(owner, deployment, live_deployment)
-                .await?,
+            deployment,
             service_monitor: match world.apis.service_monitors {
                 true => contained(
                     self.one::<ServiceMonitor>(owner, service_monitor, monitor)

@@ -31,6 +31,14 @@ impl Backoff {
         delay
     }
 
+    /// Forgets the ModelServices whose UID does not pass.
+    pub fn retain(&self, living: impl Fn(&str) -> bool) {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .retain(|uid, _| living(uid));
+    }
+
     /// Notes a success, or that the ModelService is gone.
     pub fn reset(&self, uid: &str) {
         self.0

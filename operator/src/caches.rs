@@ -55,7 +55,9 @@ impl Availability {
             Ok(Event::Init | Event::InitApply(_)) => return false,
             Ok(Event::InitDone | Event::Apply(_) | Event::Delete(_)) => Self::PRESENT,
             Err(error) if is_unknown_kind(error) => Self::ABSENT,
-            Err(_) => return false,
+            // Any other fault says nothing about the kind; but nothing waits for it at the start.
+            Err(_) if self.is_known() => return false,
+            Err(_) => Self::ABSENT,
         };
         self.0.swap(now, Ordering::AcqRel) != now
     }
@@ -205,9 +207,15 @@ fn owners<K: Resource>(
         .filter_map(|object| future::ready(object.ok().and_then(|o| owner(&o))))
 }
 
-/// The ModelService that an object belongs to: by its label, as pods are owned by ReplicaSets.
+/// The ModelService that an object belongs to: its owner, or for pods, which ReplicaSets own, the
+/// one that their label names.
 fn owner<K: Resource>(object: &K) -> Option<ObjectRef<ModelService>> {
-    let name = object.meta().labels.as_ref()?.get(meta::INSTANCE)?;
+    let owners = object.meta().owner_references.iter().flatten();
+    let owner = owners
+        .filter(|owner| owner.kind == "ModelService")
+        .map(|owner| &owner.name)
+        .next();
+    let name = owner.or_else(|| object.meta().labels.as_ref()?.get(meta::INSTANCE))?;
     Some(ObjectRef::new(name).within(object.meta().namespace.as_deref()?))
 }
 

@@ -14,11 +14,13 @@ use crate::status::{Verdict, publish::publish, status};
 use crate::validate::validate;
 use crate::world::World;
 use futures::{FutureExt, StreamExt};
+use kube::runtime::WatchStreamExt;
 use kube::runtime::controller::{Action, Config, Controller};
 use kube::runtime::events::{Recorder, Reporter};
+use kube::runtime::reflector::{self, Store};
 use kube::runtime::watcher::{self, Event, watcher};
-use kube::runtime::{WatchStreamExt, reflector};
 use kube::{Api, Client, ResourceExt};
+use std::collections::HashSet;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -84,8 +86,8 @@ pub async fn run(
     )
     .modify(|ms: &mut ModelService| ms.managed_fields_mut().clear())
     .backoff(WatchBackoff::default())
-    .inspect(forget_deleted(Arc::clone(&context)))
     .reflect(writer)
+    .inspect(forget_deleted(Arc::clone(&context), store.clone()))
     .applied_objects();
     Controller::for_stream(services, store)
         .with_config(Config::default().concurrency(CONCURRENCY))
@@ -105,19 +107,36 @@ pub async fn run(
         .await;
 }
 
-/// Frees what was remembered of a ModelService once it is gone.
-fn forget_deleted(context: Arc<Context>) -> impl FnMut(&watcher::Result<Event<ModelService>>) {
+/// Frees what was remembered of ModelServices that are gone: at once of one whose deletion was
+/// told, and after each list of those whose deletion was not.
+fn forget_deleted(
+    context: Arc<Context>,
+    store: Store<ModelService>,
+) -> impl FnMut(&watcher::Result<Event<ModelService>>) {
     move |event| match event {
-        Ok(Event::Delete(ms)) => {
-            let uid = ms.uid().unwrap_or_default();
-            context.applier.forget(&uid);
-            context.backoff.reset(&uid);
-            context
-                .metrics
-                .forget(&ms.namespace().unwrap_or_default(), &ms.name_any());
-        }
-        Ok(_) => {}
+        Ok(Event::Delete(ms)) => context.forget(ms),
+        Ok(Event::InitDone) => context.forget_all_but(&store.state()),
+        Ok(Event::Init | Event::InitApply(_) | Event::Apply(_)) => {}
         Err(error) => tracing::warn!(%error, kind = "ModelService", "watch interrupted"),
+    }
+}
+
+impl Context {
+    fn forget(&self, ms: &ModelService) {
+        let uid = ms.uid().unwrap_or_default();
+        self.applier.retain(|known| known != uid);
+        self.backoff.reset(&uid);
+        self.metrics
+            .forget(&ms.namespace().unwrap_or_default(), &ms.name_any());
+    }
+
+    fn forget_all_but(&self, living: &[Arc<ModelService>]) {
+        let uids: HashSet<_> = living.iter().filter_map(|ms| ms.uid()).collect();
+        let name = |ms: &Arc<ModelService>| (ms.namespace().unwrap_or_default(), ms.name_any());
+        self.applier.retain(|known| uids.contains(known));
+        self.backoff.retain(|known| uids.contains(known));
+        self.metrics
+            .forget_all_but(&living.iter().map(name).collect());
     }
 }
 
@@ -129,11 +148,11 @@ async fn reconcile(ms: Arc<ModelService>, context: Arc<Context>) -> Result<Actio
     let outcome = outcome.map_err(|_| Error::Deadline {
         seconds: DEADLINE.as_secs(),
     })?;
-    outcome.map_err(|panic| Error::Panicked {
+    let next = outcome.map_err(|panic| Error::Panicked {
         message: panic_message(panic.as_ref()),
     })??;
     context.backoff.reset(&ms.uid().unwrap_or_default());
-    Ok(Action::requeue(backoff::resync()))
+    Ok(Action::requeue(next))
 }
 
 fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
@@ -143,10 +162,10 @@ fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
 }
 
 /// ModelService ─observe→ World ─validate→ Plan ─render→ Children ─apply→ Children<Applied> ─status→
-async fn settle(ms: &ModelService, context: &Context) -> Result<(), Arc<Error>> {
+async fn settle(ms: &ModelService, context: &Context) -> Result<Duration, Arc<Error>> {
     if ms.metadata.deletion_timestamp.is_some() {
         // The garbage collector takes the children.
-        return Ok(());
+        return Ok(backoff::resync());
     }
     // The sender lives as long as the controller, so there is no error to see.
     let _ = context.ready.clone().wait_for(|ready| *ready).await;
@@ -158,12 +177,17 @@ async fn settle(ms: &ModelService, context: &Context) -> Result<(), Arc<Error>> 
     };
     if let Some(statement) = status(ms, &world, &verdict) {
         let status = publish(&context.client, &context.recorder, ms, &statement).await?;
-        context.metrics.observe(ms, &status);
+        if let Some(status) = status {
+            context.metrics.observe(ms, &status);
+        }
     }
     let (_, children) = outcome?;
-    children
-        .failure()
-        .map_or(Ok(()), |error| Err(Arc::clone(error)))
+    match children.failure() {
+        Some(error) => Err(Arc::clone(error)),
+        // No watch tells when somebody else's object goes.
+        None if children.has_conflict() => Ok(RECHECK),
+        None => Ok(backoff::resync()),
+    }
 }
 
 async fn converge(
@@ -194,12 +218,13 @@ fn retry(ms: &ModelService, error: &Error, context: &Context) -> Action {
     );
     match error.retry() {
         // Not never: what the spec refers to may appear without an event.
-        Retry::OnChange => Action::requeue(backoff::resync().min(SPEC_RECHECK)),
+        Retry::OnChange => Action::requeue(RECHECK),
         Retry::WithBackoff => {
             Action::requeue(context.backoff.after_failure(&ms.uid().unwrap_or_default()))
         }
     }
 }
 
-/// Time until a spec that cannot work is looked at again: the ConfigMap that it names may appear.
-const SPEC_RECHECK: Duration = Duration::from_secs(15);
+/// Time until what waits for somebody else's object is looked at again: a ConfigMap that is to
+/// appear, or an object of our name that is to go.
+const RECHECK: Duration = Duration::from_secs(15);

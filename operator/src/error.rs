@@ -67,12 +67,13 @@ pub enum Category {
 
 impl Category {
     /// Every category.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Spec,
         Self::Forbidden,
         Self::Rejected,
         Self::Conflict,
         Self::Unavailable,
+        Self::Internal,
     ];
 
     /// The label value.

@@ -7,7 +7,7 @@ use prometheus::{
     Encoder, Histogram, HistogramOpts, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
     TextEncoder,
 };
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -22,12 +22,11 @@ pub struct Metrics {
     replicas: IntGaugeVec,
     info: IntGaugeVec,
     /// The version label of every `modelservice_info` series.
-    versions: Arc<Mutex<HashMap<String, String>>>,
+    versions: Arc<Mutex<HashMap<Name, String>>>,
 }
 
-fn key(namespace: &str, name: &str) -> String {
-    format!("{namespace}/{name}")
-}
+/// Namespace and name of a ModelService.
+pub type Name = (String, String);
 
 const REPLICA_KINDS: [&str; 3] = ["desired", "total", "ready"];
 
@@ -130,7 +129,8 @@ impl Metrics {
         self.info
             .with_label_values(&[&namespace, &name, &version])
             .set(1);
-        self.versions().insert(key(&namespace, &name), version);
+        self.versions()
+            .insert((namespace.clone(), name.clone()), version);
         let counts = [ms.spec.replicas, status.replicas, status.ready_replicas];
         for (kind, count) in REPLICA_KINDS.iter().zip(counts) {
             self.replicas
@@ -151,6 +151,14 @@ impl Metrics {
         }
     }
 
+    /// Takes the series of every ModelService but these away.
+    pub fn forget_all_but(&self, living: &HashSet<Name>) {
+        let known: Vec<_> = self.versions().keys().cloned().collect();
+        for (namespace, name) in known.iter().filter(|name| !living.contains(*name)) {
+            self.forget(namespace, name);
+        }
+    }
+
     /// Takes the series of a deleted ModelService away.
     pub fn forget(&self, namespace: &str, name: &str) {
         self.forget_info(namespace, name);
@@ -168,13 +176,16 @@ impl Metrics {
 
     /// The version is a label, so the series of the version before must go.
     fn forget_info(&self, namespace: &str, name: &str) {
-        if let Some(version) = self.versions().remove(&key(namespace, name)) {
+        if let Some(version) = self
+            .versions()
+            .remove(&(namespace.to_owned(), name.to_owned()))
+        {
             // Absent is as good as removed.
             let _ = self.info.remove_label_values(&[namespace, name, &version]);
         }
     }
 
-    fn versions(&self) -> MutexGuard<'_, HashMap<String, String>> {
+    fn versions(&self) -> MutexGuard<'_, HashMap<Name, String>> {
         // A panic elsewhere cannot leave the map half-written.
         self.versions.lock().unwrap_or_else(PoisonError::into_inner)
     }

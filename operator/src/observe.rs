@@ -53,12 +53,8 @@ fn model_data(map: &ConfigMap, key: &str) -> ModelData {
         .as_ref()
         .and_then(|data| data.get(key))
         .map(|b| b.0.as_slice());
-    match text.or(binary) {
-        Some(bytes) => ModelData::Sha256(meta::sha256_hex(bytes)),
-        None => {
-            let texts = map.data.iter().flat_map(|data| data.keys());
-            let binaries = map.binary_data.iter().flat_map(|data| data.keys());
-            ModelData::NoKey(texts.chain(binaries).cloned().collect())
-        }
-    }
+    let bytes = text.or(binary);
+    bytes.map_or(ModelData::NoKey, |bytes| {
+        ModelData::Sha256(meta::sha256_hex(bytes))
+    })
 }

@@ -224,7 +224,7 @@ impl View {
                 reason: reason @ Reason::Load(_),
                 message,
             }) => (ConditionStatus::False, *reason, message.clone()),
-            _ if self.rollout.observed && self.rollout.ready > 0 && self.rollout.updated > 0 => (
+            _ if self.rollout.new_pods_answer() => (
                 ConditionStatus::True,
                 Reason::Loaded,
                 "the model is loaded and passed its self-test".to_owned(),
@@ -232,7 +232,7 @@ impl View {
             _ => (
                 ConditionStatus::Unknown,
                 Reason::Starting,
-                "no pod has loaded the model yet".to_owned(),
+                "no pod of the current spec has loaded the model yet".to_owned(),
             ),
         };
         condition(ConditionType::ModelLoaded, status, reason, message)
@@ -268,11 +268,11 @@ fn monitoring_ready(plan: &Plan, conflict: Option<String>, missing: &[&str]) -> 
         (
             ConditionStatus::True,
             Reason::Applied,
-            "ServiceMonitor, PrometheusRule and dashboard are in place".to_owned(),
+            "all that the spec asks for is in place".to_owned(),
         )
     } else {
         let message = format!(
-            "the cluster has no {} kind: install the Prometheus operator, and it appears here without a restart",
+            "the operator sees no {} kind: install the Prometheus operator, and it appears here without a restart",
             missing.join(" and no ")
         );
         (
@@ -307,6 +307,7 @@ fn conflict<K>(outcome: &Outcome<K>) -> Option<String> {
         | Outcome::Written(_)
         | Outcome::Absent
         | Outcome::KindMissing
+        | Outcome::Withheld
         | Outcome::Failed(_) => None,
     }
 }
@@ -533,6 +534,32 @@ mod tests {
         assert!(
             message.starts_with("no file at /models/a.json; 2 of 2"),
             "{message}"
+        );
+    }
+
+    #[test]
+    fn the_model_counts_as_loaded_only_by_pods_of_the_current_spec() {
+        let old = conditions(&world(OLD_ONES_SERVE, vec![]), &unchanged());
+        assert_eq!(
+            said(&old, ConditionType::ModelLoaded).0,
+            ConditionStatus::Unknown
+        );
+        let new = "{observedGeneration: 7, replicas: 3, updatedReplicas: 1, readyReplicas: 3}";
+        let new = conditions(&world(new, vec![]), &unchanged());
+        assert_eq!(
+            said(&new, ConditionType::ModelLoaded).0,
+            ConditionStatus::True
+        );
+    }
+
+    #[test]
+    fn pods_that_ended_long_ago_are_not_blamed() {
+        let evicted = "{phase: Failed, containerStatuses: [{name: server, image: i, imageID: '', ready: false, \
+            restartCount: 0, state: {terminated: {exitCode: 137}}}]}";
+        let conditions = conditions(&world(OLD_ONES_SERVE, vec![pod(1, evicted)]), &unchanged());
+        assert_eq!(
+            said(&conditions, ConditionType::Ready).1,
+            Reason::RollingOut
         );
     }
 

@@ -236,9 +236,9 @@ mod tests {
             "no ConfigMap 'models'",
         );
         check(
-            ModelData::NoKey(vec!["a".into(), "b".into()]),
+            ModelData::NoKey,
             LoadFailure::NotFound,
-            "no key 'churn.json'; it has: a, b",
+            "has no key 'churn.json'",
         );
         check(
             ModelData::Sha256("ab".repeat(32)),

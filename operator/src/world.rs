@@ -26,8 +26,9 @@ pub enum ModelData {
     NotRead,
     /// There is no such ConfigMap.
     NoConfigMap,
-    /// The ConfigMap has only these keys.
-    NoKey(Vec<String>),
+    /// The ConfigMap lacks the key. Which others it has is not told: who may make ModelServices
+    /// need not be allowed to read ConfigMaps.
+    NoKey,
     /// Lower-case hex sha256 of the file.
     Sha256(String),
 }

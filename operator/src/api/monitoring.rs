@@ -7,6 +7,10 @@ use std::collections::BTreeMap;
 /// Scraping, alerts and the dashboard.
 #[derive(JsonSchema, Serialize, Deserialize, Debug, Clone, PartialEq)]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(extend("x-kubernetes-validations" = cel(
+    "duration(self.scrape.interval) >= duration('1s') && duration(self.scrape.interval).getSeconds() * 4 <= duration(self.alerts.window).getSeconds()",
+    "scrape.interval must be between 1s and a quarter of alerts.window: rates need several scrapes"
+)))]
 pub struct MonitoringSpec {
     /// False removes the ServiceMonitor, the PrometheusRule and the dashboard.
     pub enabled: bool,
@@ -77,8 +81,8 @@ pub struct AlertsSpec {
     /// Further labels on every alert, such as `team: risk`, for Alertmanager to route by.
     #[schemars(extend("maxProperties" = 16))]
     #[schemars(extend("x-kubernetes-validations" = cel(
-    "self.all(key, key.matches('^[a-zA-Z_][a-zA-Z0-9_]{0,62}$') && size(self[key]) <= 128)",
-    "label names hold letters, digits and _; values have at most 128 characters"
+    "self.all(key, key.matches('^[a-zA-Z_][a-zA-Z0-9_]{0,62}$') && !key.startsWith('__') && size(self[key]) <= 128)",
+    "label names hold letters, digits and _, and do not start with __; values have at most 128 characters"
 )))]
     pub labels: BTreeMap<String, String>,
     /// When the alerts fire.
@@ -99,6 +103,10 @@ impl Default for AlertsSpec {
 /// When the alerts fire.
 #[derive(JsonSchema, Serialize, Deserialize, Debug, Clone, PartialEq)]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(extend("x-kubernetes-validations" = cel(
+    "duration(self.latencyP95) < duration('10s') && duration(self.inferenceP95) < duration('1s')",
+    "latencyP95 must be below 10s and inferenceP95 below 1s: the histograms reach no further"
+)))]
 pub struct ThresholdsSpec {
     /// HighErrorRate: failed requests per second, over all pods.
     #[serde(rename = "errorsPerSecond")]

@@ -46,7 +46,7 @@ impl Severity {
 enum Condition {
     /// No pod can be scraped, though some are wanted.
     Down,
-    /// A pod runs without a model.
+    /// A pod that is to serve has no model, or does not run.
     NotLoaded,
     /// A recorded series is above its threshold.
     Above(Recording, fn(&Thresholds) -> f64),
@@ -68,8 +68,8 @@ pub const ALERTS: [AlertTemplate; 6] = [
         name: "ModelNotLoaded",
         severity: Severity::Critical,
         pending_percent: 20,
-        summary: "A pod runs without a loaded model.",
-        description: "A pod is up but its model is not loaded.",
+        summary: "A pod has no loaded model.",
+        description: "{{ $value }} pods have no loaded model: they could not load it, or do not run.",
         condition: Condition::NotLoaded,
     },
     AlertTemplate {
@@ -150,7 +150,11 @@ impl Subject<'_> {
                 format!("sum by ({by}) (up{selector}) == 0 or absent(up{selector})")
             }
             Condition::Down => format!("sum by ({by}) (up{selector}) == 0"),
-            Condition::NotLoaded => format!("min by ({by}) ({}{selector}) == 0", MODEL_LOADED.name),
+            // A server that cannot load its model says why and stops, so it is a target that is down.
+            Condition::NotLoaded => format!(
+                "count by ({by}) (up{selector} unless on (namespace, pod) {}{selector} == 1) > 0",
+                MODEL_LOADED.name
+            ),
             Condition::Above(recording, threshold) => {
                 format!(
                     "{}{selector} > {}",

@@ -22,8 +22,9 @@ pub(super) fn render(id: &Identity, dashboard: &Dashboard) -> ConfigMap {
         .folder
         .as_ref()
         .map(|folder| BTreeMap::from([(FOLDER_ANNOTATION.to_owned(), folder.clone())]));
-    // The sidecar puts the files of all namespaces into one folder: the name must be unique there.
-    let file = format!("modelservice-{}-{}.json", id.namespace, id.name);
+    // The sidecar puts the files of all namespaces into one folder, where the uid is unique and
+    // namespace and name with a dash between them are not.
+    let file = format!("{}.json", meta::dashboard_uid(id));
     let text = format!("{:#}\n", specialise(id, &dashboard.thresholds));
     ConfigMap {
         metadata,
@@ -86,5 +87,39 @@ fn fix_threshold(panel: &mut Value, thresholds: &Thresholds) {
         if step["color"] == "red" {
             step["value"] = json!(threshold(thresholds));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_modelservices_share_a_file_in_grafanas_folder() {
+        let file = |namespace: &str, name: &str| {
+            let id = Identity {
+                name: name.into(),
+                namespace: namespace.into(),
+                owner: None,
+            };
+            let thresholds = Thresholds {
+                errors_per_second: 1.0,
+                latency_p95_seconds: 1.0,
+                inference_p95_seconds: 1.0,
+                active_requests: 1,
+            };
+            let dashboard = Dashboard {
+                labels: BTreeMap::new(),
+                folder: None,
+                thresholds,
+            };
+            render(&id, &dashboard)
+                .data
+                .unwrap()
+                .into_keys()
+                .next()
+                .unwrap()
+        };
+        assert_ne!(file("team-a", "diabetes"), file("team", "a-diabetes"));
     }
 }

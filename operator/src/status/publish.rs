@@ -13,13 +13,14 @@ use kube::runtime::events::{Event, EventType, Recorder};
 use kube::{Api, Client, Resource, ResourceExt};
 use serde_json::json;
 
-/// Writes the status if it changed, and an event if what `Ready` says changed.
+/// Writes the status if it changed, and an event if what `Ready` says changed. None if the
+/// ModelService is gone.
 pub async fn publish(
     client: &Client,
     recorder: &Recorder,
     ms: &ModelService,
     statement: &Statement,
-) -> Result<ModelServiceStatus, Error> {
+) -> Result<Option<ModelServiceStatus>, Error> {
     let ready = statement
         .conditions
         .iter()
@@ -33,13 +34,15 @@ pub async fn publish(
         &Time(Timestamp::now()),
     );
     if Some(&status) == ms.status.as_ref() {
-        return Ok(status);
+        return Ok(Some(status));
     }
-    patch(client, ms, &status).await?;
+    if !patch(client, ms, &status).await? {
+        return Ok(None);
+    }
     if let Some(ready) = ready.filter(|ready| is_news(ready, &previous.conditions)) {
         announce(recorder, ms, &ready).await;
     }
-    Ok(status)
+    Ok(Some(status))
 }
 
 /// Gives conditions their dates: the old one where the status of the condition is the old one.
@@ -96,11 +99,12 @@ fn is_news(ready: &Condition, previous: &[KubeCondition]) -> bool {
     before.is_none_or(|before| before.reason != ready.reason.as_str())
 }
 
+/// False if there is nothing left to patch.
 async fn patch(
     client: &Client,
     ms: &ModelService,
     status: &ModelServiceStatus,
-) -> Result<(), Error> {
+) -> Result<bool, Error> {
     let api = Api::<ModelService>::namespaced(client.clone(), &ms.namespace().unwrap_or_default());
     let body = json!({
         "apiVersion": ModelService::api_version(&()),
@@ -114,9 +118,8 @@ async fn patch(
         .patch_status(&ms.name_any(), &params, &Patch::Apply(body))
         .await;
     match answer {
-        Ok(_) => Ok(()),
-        // Deleted meanwhile: nobody is left to read it.
-        Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
+        Ok(_) => Ok(true),
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(false),
         Err(source) => Err(Error::Status { source }),
     }
 }

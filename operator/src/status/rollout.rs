@@ -60,6 +60,11 @@ impl Rollout {
             && self.ready == self.desired
     }
 
+    /// Whether some pod of the current spec answers: more answer than have an older one.
+    pub fn new_pods_answer(&self) -> bool {
+        self.observed && self.ready > self.total - self.updated
+    }
+
     /// `1 of 2 pods answer predictions`
     pub fn answering(&self) -> String {
         format!("{} of {} pods answer predictions", self.ready, self.desired)

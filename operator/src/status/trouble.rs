@@ -18,10 +18,14 @@ pub struct Trouble {
 
 /// The trouble of the newest pod that has one: the newest has the current spec.
 pub(super) fn of_pods(pods: &[Arc<Pod>]) -> Option<Trouble> {
-    let mut living: Vec<_> = pods
-        .iter()
-        .filter(|p| p.metadata.deletion_timestamp.is_none())
-        .collect();
+    let over = |pod: &Pod| {
+        let phase = pod
+            .status
+            .as_ref()
+            .and_then(|status| status.phase.as_deref());
+        pod.metadata.deletion_timestamp.is_some() || matches!(phase, Some("Failed" | "Succeeded"))
+    };
+    let mut living: Vec<_> = pods.iter().filter(|pod| !over(pod)).collect();
     living.sort_by_key(|pod| std::cmp::Reverse(pod.creation_timestamp()));
     living.into_iter().find_map(|pod| of_pod(pod))
 }

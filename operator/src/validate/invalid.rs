@@ -37,14 +37,12 @@ pub enum Invalid {
     #[error("spec.model.source.configMap: there is no ConfigMap '{0}' in this namespace")]
     NoConfigMap(String),
     /// The model's ConfigMap lacks the key.
-    #[error("spec.model.source.configMap: ConfigMap '{name}' has no key '{key}'; it has: {keys}")]
+    #[error("spec.model.source.configMap: ConfigMap '{name}' has no key '{key}'")]
     NoKey {
         /// Name of the ConfigMap.
         name: String,
         /// The key asked for.
         key: String,
-        /// The keys that are there.
-        keys: String,
     },
     /// The model's ConfigMap holds another file than the spec says.
     #[error("spec.model.sha256 is {expected}, but the file in ConfigMap '{name}' has {found}")]

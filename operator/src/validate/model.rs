@@ -77,10 +77,9 @@ fn sha256(model: &ModelSpec, world: &World) -> Result<Option<String>, Invalid> {
     let name = map.name.clone();
     match (&world.model, &model.sha256) {
         (ModelData::NoConfigMap, _) => Err(Invalid::NoConfigMap(name)),
-        (ModelData::NoKey(keys), _) => Err(Invalid::NoKey {
+        (ModelData::NoKey, _) => Err(Invalid::NoKey {
             name,
             key: map.key.clone(),
-            keys: keys.join(", "),
         }),
         (ModelData::Sha256(found), Some(expected)) if found != expected => Err(Invalid::Checksum {
             name,

@@ -98,7 +98,7 @@ fn a_missing_config_map_is_named_and_found_once_it_is_there() {
             c["message"]
                 .as_str()
                 .unwrap()
-                .contains("no key 'churn.json'; it has: other.json")
+                .contains("has no key 'churn.json'")
         })
     };
     cluster.wait("modelservice", "churn", no_key);

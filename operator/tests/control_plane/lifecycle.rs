@@ -142,13 +142,28 @@ fn an_object_of_somebody_else_is_left_alone_and_named() {
         json!({"a": "b"})
     );
     cluster
-        .kubectl(&[
-            "delete",
-            "service/churn",
-            "configmap/churn-dashboard",
-            "modelservice/churn",
-        ])
+        .kubectl(&["delete", "service/churn", "configmap/churn-dashboard"])
         .unwrap();
+    let ours = |object: &Value| object["metadata"]["ownerReferences"].is_array();
+    cluster.wait("service", "churn", ours);
+    cluster.wait("configmap", "churn-dashboard", ours);
+    cluster.wait_condition("MonitoringReady", "True", "Applied");
+}
+
+#[test]
+#[ignore = "needs a control plane: make test-control-plane"]
+fn no_pod_runs_under_a_configuration_that_somebody_else_wrote() {
+    let cluster = Cluster::shared("foreign-config");
+    cluster
+        .apply("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: churn-config}\ndata: {server.json: '{}'}\n")
+        .unwrap();
+    cluster.serve(SPEC).unwrap();
+    cluster.wait_condition("Ready", "False", "NameConflict");
+    assert_eq!(cluster.get("deployment", "churn"), None);
+    cluster
+        .kubectl(&["delete", "configmap", "churn-config"])
+        .unwrap();
+    cluster.wait("deployment", "churn", |_| true);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use crate::cluster::{Cluster, model_service};
 const MODEL: &str = "model: {source: {builtin: {name: diabetes}}}";
 
 /// Spec, and a part of the message that refuses it.
-const REFUSED: [(&str, &str); 26] = [
+const REFUSED: [(&str, &str); 31] = [
     ("{}", "spec.model: Required value"),
     ("{model: {}}", "spec.model.source: Required value"),
     (
@@ -104,6 +104,26 @@ const REFUSED: [(&str, &str); 26] = [
         "{model: {source: {builtin: {name: diabetes}}}, monitoring: {scrape: {labels: {a: a123456789012345678901234567890123456789012345678901234567890123}}}}",
         "at most",
     ),
+    (
+        "{model: {source: {builtin: {name: diabetes}}}, monitoring: {alerts: {labels: {__name__: x}}}}",
+        "do not start with __",
+    ),
+    (
+        "{model: {source: {builtin: {name: diabetes}}}, monitoring: {scrape: {interval: 5m}}}",
+        "a quarter of alerts.window",
+    ),
+    (
+        "{model: {source: {builtin: {name: diabetes}}}, monitoring: {scrape: {interval: 1ms, timeout: 1ms}}}",
+        "between 1s and",
+    ),
+    (
+        "{model: {source: {builtin: {name: diabetes}}}, monitoring: {alerts: {thresholds: {latencyP95: 10s}}}}",
+        "the histograms reach no further",
+    ),
+    (
+        "{model: {source: {builtin: {name: diabetes}}}, monitoring: {alerts: {thresholds: {inferenceP95: 1s}}}}",
+        "the histograms reach no further",
+    ),
 ];
 
 #[test]
@@ -121,7 +141,7 @@ fn what_cannot_work_is_refused_at_the_door_with_the_field_and_the_reason() {
 #[ignore = "needs a control plane: make test-control-plane"]
 fn names_that_a_service_or_a_label_cannot_carry_are_refused() {
     let cluster = Cluster::shared("schema-names");
-    for name in ["9lives", "with.dot", &"a".repeat(51)] {
+    for name in ["9lives", "with.dot", &"a".repeat(47)] {
         let error = cluster
             .apply(&model_service(name, &format!("{{{MODEL}}}")))
             .expect_err(name);
@@ -131,9 +151,9 @@ fn names_that_a_service_or_a_label_cannot_carry_are_refused() {
         );
     }
     cluster
-        .apply(&model_service(&"a".repeat(50), &format!("{{{MODEL}}}")))
+        .apply(&model_service(&"a".repeat(46), &format!("{{{MODEL}}}")))
         .unwrap();
-    cluster.wait("deployment", &"a".repeat(50), |_| true);
+    cluster.wait("deployment", &"a".repeat(46), |_| true);
 }
 
 #[test]

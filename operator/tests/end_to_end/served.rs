@@ -179,7 +179,9 @@ fn every_panel_has_data(cluster: &Cluster) {
             .fold(expression.to_owned(), |text, (variable, value)| {
                 text.replace(variable, value)
             });
-            wait_query(&expression, |samples| !samples.is_empty());
+            wait_query(&expression, |samples| {
+                samples.iter().any(|s| value(s).is_finite())
+            });
         }
     }
 }
@@ -225,7 +227,9 @@ fn nothing_is_left(cluster: &Cluster) {
 #[test]
 #[ignore = "needs a cluster: make test-end-to-end"]
 fn the_operators_own_metrics_are_scraped() {
-    let _cluster = Cluster::shared("e2e-operator-metrics");
+    let cluster = Cluster::shared("e2e-operator-metrics");
+    cluster.serve("diabetes", "{model: {source: {builtin: {name: diabetes}}}}");
+    cluster.wait_ready("diabetes");
     wait_query("up{namespace=\"modelservice-system\"}", |samples| {
         samples.iter().any(|s| value(s) == 1.0)
     });
