@@ -75,6 +75,7 @@ async fn values_add_up_to_errors() {
 #[case::text("actual", issue("v7", SystemTime::now()), json!("1"))]
 #[case::null("actual", issue("v7", SystemTime::now()), json!(null))]
 #[case::overflow("actual", issue("v7", SystemTime::now()), json!(1e300))]
+#[case::overflow_of_the_sum("actual", issue("v7", SystemTime::now()), json!(1.2e154))]
 #[tokio::test]
 async fn a_refused_row_says_why_and_is_counted(
     #[case] reason: &str,

@@ -16,6 +16,9 @@ use serde_json::Value;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+/// Largest error that is believed: its square can be summed up 10^100 times over.
+const LARGEST_RESIDUAL: f64 = 1e100;
+
 /// Ground truth of one row.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -146,7 +149,7 @@ fn score(
             let actual = truth.actual.as_f64().ok_or(FeedbackRejection::Actual)?;
             let residual = predicted - actual;
             // Squared it is summed up for ever: one infinity would end all measuring.
-            if !(residual * residual).is_finite() {
+            if residual.is_nan() || residual.abs() > LARGEST_RESIDUAL {
                 return Err(FeedbackRejection::Actual);
             }
             Scored::Residual(residual)
