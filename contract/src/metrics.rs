@@ -113,7 +113,7 @@ metrics! {
     REQUESTS = counter("api_requests_total", &["method", "endpoint", "status"],
         "Requests answered, by method, route and HTTP status.");
     REQUEST_DURATION = histogram("api_request_duration_seconds", REQUEST_SECONDS, &["method", "endpoint"],
-        "Seconds from the request's head to the answer's end.");
+        "Seconds from the request's head until its answer is ready to be sent.");
     ACTIVE_REQUESTS = gauge("api_active_requests", &[],
         "Requests being worked on now.");
     ERRORS = counter("api_errors_total", &["endpoint", "error_type"],
@@ -199,7 +199,8 @@ pub fn markdown() -> String {
         "# Metrics of the inference server\n\n\
          <!-- DO NOT EDIT: printed from contract/src/metrics.rs by `make gen` -->\n\n\
          The ServiceMonitor adds `namespace`, `pod` and `modelservice`. Label values come from the\n\
-         model file or from closed sets, never from a request. Every series exists from the start.\n\n\
+         model file or from closed sets, never from a request. The series that rules and dashboards look at\n\
+         exist from the start; those of routes that nobody has called appear with the first request.\n\n\
          | metric | type | labels | meaning |\n|---|---|---|---|\n",
     );
     for metric in METRICS {

@@ -22,6 +22,9 @@ pub mod open_inference;
 pub mod openapi;
 pub mod predict;
 pub mod prediction_id;
+pub mod probe;
+pub mod reload;
+pub mod served;
 pub mod settings;
 pub mod shutdown;
 pub mod signature;
@@ -35,7 +38,6 @@ use crate::load::{self, LoadError};
 use anyhow::Context as _;
 use app::App;
 use contract::config::ServerConfig;
-use settings::Settings;
 use shutdown::Signals;
 use std::io;
 use std::net::SocketAddr;
@@ -44,6 +46,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
+use tokio::task::JoinHandle;
 
 /// Threads for work that is too long for an async worker, per core.
 const BLOCKING_THREADS_PER_CORE: usize = 2;
@@ -55,20 +58,16 @@ const BLOCKING_THREADS_PER_CORE: usize = 2;
 /// is configured.
 pub fn run(args: Args) -> Result<(), StartError> {
     logs::start();
-    let settings = Settings::resolve(args).map_err(StartError::Config);
-    let settings = settings.inspect_err(|error| tracing::error!("{error}"))?;
-    let started = start(&settings).inspect_err(|error| {
+    let drain_delay = args.drain_delay();
+    let config = settings::resolve(args).map_err(StartError::Config);
+    let config = config.inspect_err(|error| tracing::error!("{error}"))?;
+    start(&config, drain_delay).inspect_err(|error| {
         tracing::error!("{error}");
-        if let Some(path) = &settings.config.termination_log {
+        if let Some(path) = &config.termination_log {
             // Were this to fail too, the log above would still have the reason.
             let _ = std::fs::write(path, error.to_string());
         }
-    });
-    let (runtime, server) = started?;
-    runtime.block_on(server.serve(settings.drain_delay));
-    // Work that outlives the wait is abandoned.
-    runtime.shutdown_background();
-    Ok(())
+    })
 }
 
 /// Why the server could not start. Displayed as `Reason: message`.
@@ -93,53 +92,13 @@ pub enum StartError {
     Internal(anyhow::Error),
 }
 
-/// A server that has all it needs.
-#[derive(Debug)]
-struct Server {
-    app: Arc<App>,
-    listener: TcpListener,
-    signals: Signals,
-}
-
-fn start(settings: &Settings) -> Result<(Runtime, Server), StartError> {
-    let config = &settings.config;
-    let app = Arc::new(build(config)?);
+fn start(config: &ServerConfig, drain_delay: Duration) -> Result<(), StartError> {
+    settings::check(config).map_err(StartError::Config)?;
     let runtime = runtime().map_err(StartError::Internal)?;
-    let inside = runtime.enter();
-    let signals = Signals::listen().context("cannot listen to signals");
-    let signals = signals.map_err(StartError::Internal)?;
-    let listener = bind(config.listen.http).and_then(|it| into_tokio(it, config.listen.http))?;
-    if let Some(address) = config.listen.admin {
-        let listener = bind(address)?;
-        let app = Arc::clone(&app);
-        let thread = thread::Builder::new().name("admin".to_owned());
-        let spawned = thread.spawn(move || serve_admin(listener, app));
-        spawned
-            .context("cannot start the admin thread")
-            .map_err(StartError::Internal)?;
-    }
-    let address = listener.local_addr().unwrap_or(config.listen.http);
-    tracing::info!(
-        address = %format_args!("http://{address}"),
-        model = app.model.name,
-        version = app.model.version,
-        "serving"
-    );
-    let server = Server {
-        app,
-        listener,
-        signals,
-    };
-    drop(inside);
-    Ok((runtime, server))
-}
-
-fn build(config: &ServerConfig) -> Result<App, StartError> {
-    let begin = Instant::now();
-    let model = load::load(&config.model)?;
-    App::new(model, config.limits, begin.elapsed())
-        .context("the metrics contradict each other")
-        .map_err(StartError::Internal)
+    let served = runtime.block_on(serve(config, drain_delay));
+    // Work that outlives the wait is abandoned.
+    runtime.shutdown_background();
+    served
 }
 
 fn runtime() -> anyhow::Result<Runtime> {
@@ -152,23 +111,57 @@ fn runtime() -> anyhow::Result<Runtime> {
         .context("cannot start threads")
 }
 
-impl Server {
-    async fn serve(self, drain_delay: Duration) {
-        let Self {
-            app,
-            listener,
-            signals,
-        } = self;
-        let beating = tokio::spawn(beat(Arc::clone(&app)));
-        let router = app::router(Arc::clone(&app));
-        let stop = signals.stop(app, drain_delay);
-        let all = listener::serve(listener, router, stop, shutdown::DRAIN).await;
-        beating.abort();
-        match all {
-            true => tracing::info!("stopped"),
-            false => tracing::warn!("stopped with requests unanswered"),
+async fn serve(config: &ServerConfig, drain_delay: Duration) -> Result<(), StartError> {
+    // First of all: a signal that comes before is lost to a process that is PID 1.
+    let signals = Signals::listen().and_then(|signals| Ok((signals, Signals::hangup()?)));
+    let signals = signals.context("cannot listen to signals");
+    let (mut signals, hangup) = signals.map_err(StartError::Internal)?;
+    let file = reload::Watched::new(&config.model.source);
+    let app = tokio::select! {
+        app = load(config.clone()) => Arc::new(app?),
+        name = signals.stop() => {
+            tracing::info!(signal = name, "stopped before the model was loaded");
+            return Ok(());
         }
+    };
+    let listener = bind(config.listen.http)?;
+    if let Some(address) = config.listen.admin {
+        start_admin(bind(address)?, Arc::clone(&app))?;
     }
+    announce(&app, listener.local_addr().unwrap_or(config.listen.http));
+    let listener = into_tokio(listener, config.listen.http)?;
+    let background = [
+        tokio::spawn(beat(Arc::clone(&app))),
+        tokio::spawn(reload::watch(Arc::clone(&app), file, hangup)),
+    ];
+    let router = app::router(Arc::clone(&app));
+    let stop = shutdown::begin(&mut signals, &app, drain_delay);
+    let open = listener::accept(listener, router, stop).await;
+    shutdown::finish(open, &mut signals).await;
+    background.iter().for_each(JoinHandle::abort);
+    Ok(())
+}
+
+async fn load(config: ServerConfig) -> Result<App, StartError> {
+    let begin = Instant::now();
+    let loading = tokio::task::spawn_blocking(move || {
+        let model = load::load(&config.model)?;
+        App::new(model, config.model, config.limits, begin.elapsed())
+            .context("the metrics contradict each other")
+            .map_err(StartError::Internal)
+    });
+    let loaded = loading.await.context("loading the model failed");
+    loaded.map_err(StartError::Internal)?
+}
+
+fn announce(app: &App, address: SocketAddr) {
+    let served = app.served();
+    tracing::info!(
+        address = %format_args!("http://{address}"),
+        model = served.model.name,
+        version = served.model.version,
+        "serving"
+    );
 }
 
 async fn beat(app: Arc<App>) {
@@ -180,19 +173,24 @@ async fn beat(app: Arc<App>) {
 }
 
 /// Serves metrics and health for as long as the process lives.
-fn serve_admin(listener: std::net::TcpListener, app: Arc<App>) {
-    let runtime = Builder::new_current_thread().enable_all().build();
-    let served = runtime.and_then(|runtime| {
-        runtime.block_on(async {
-            let listener = TcpListener::from_std(listener)?;
-            let never = std::future::pending();
-            listener::serve(listener, app::admin_router(app), never, Duration::ZERO).await;
-            Ok(())
-        })
+fn start_admin(listener: std::net::TcpListener, app: Arc<App>) -> Result<(), StartError> {
+    let thread = thread::Builder::new().name("admin".to_owned());
+    let spawned = thread.spawn(move || {
+        if let Err(failure) = serve_admin(listener, app) {
+            tracing::error!(%failure, "metrics and health are not served");
+        }
     });
-    if let Err(failure) = served {
-        tracing::error!(%failure, "metrics and health are not served");
-    }
+    let spawned = spawned.context("cannot start the admin thread");
+    spawned.map(drop).map_err(StartError::Internal)
+}
+
+fn serve_admin(listener: std::net::TcpListener, app: Arc<App>) -> io::Result<()> {
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let listener = TcpListener::from_std(listener)?;
+        listener::accept(listener, app::admin_router(app), std::future::pending()).await;
+        Ok(())
+    })
 }
 
 fn bind(address: SocketAddr) -> Result<std::net::TcpListener, StartError> {

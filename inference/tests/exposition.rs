@@ -91,7 +91,7 @@ fn closing_quote(text: &str) -> usize {
 }
 
 fn exposition(server: &Server) -> BTreeMap<String, Family> {
-    parse(&String::from_utf8(server.0.metrics.render().unwrap()).unwrap())
+    parse(&String::from_utf8(server.0.metrics.render(&server.0.served().metrics).unwrap()).unwrap())
 }
 
 #[test]

@@ -87,7 +87,8 @@ async fn a_refused_row_says_why_and_is_counted(
     let bad = json!({"prediction_id": id, "actual": actual});
     let (status, verdict) = feedback(&server, bad.clone()).await;
     assert_eq!(status, StatusCode::BAD_REQUEST);
-    assert_eq!(verdict["error"], "no row was accepted");
+    let error = verdict["error"].as_str().unwrap();
+    assert!(error.starts_with("no row was accepted; row 0: "), "{error}");
 
     let rows = json!([{"prediction_id": good, "actual": 3}, bad]);
     let (status, verdict) = feedback(&server, rows).await;
@@ -116,18 +117,23 @@ async fn a_class_that_the_model_does_not_know_is_refused() {
     let id = predict(&server, r#"{"a": 3, "b": 1}"#).await;
     for actual in [json!("maybe"), json!(1), json!(true)] {
         let (_, verdict) = feedback(&server, json!({"prediction_id": id, "actual": actual})).await;
-        assert_eq!(verdict["rejected"][0]["reason"], "actual", "{actual}");
+        let rejected = &verdict["rejected"][0];
+        assert_eq!(rejected["reason"], "actual", "{actual}");
+        let expected = "actual is no class of the model, expected one of no, yes";
+        assert_eq!(rejected["message"], expected);
     }
 }
 
 const SHAPE: &str = "expected {\"prediction_id\": …, \"actual\": …} or a list of them";
+const ROW: &str = "no row was accepted; row 0: expected {\"prediction_id\": …, \"actual\": …}";
 
 #[rstest]
 #[case("nope", "the body is not JSON: expected ident at line 1 column 2")]
 #[case("3", SHAPE)]
-#[case("{}", SHAPE)]
-#[case(r#"{"prediction_id": "x"}"#, SHAPE)]
-#[case(r#"{"prediction_id": "x", "actual": 1, "more": 1}"#, SHAPE)]
+#[case("{}", ROW)]
+#[case("[3]", ROW)]
+#[case(r#"{"prediction_id": "x"}"#, ROW)]
+#[case(r#"{"prediction_id": "x", "actual": 1, "more": 1}"#, ROW)]
 #[case("[]", "no rows")]
 #[tokio::test]
 async fn a_wrong_request_is_told_what_is_wrong(#[case] body: &'static str, #[case] error: &str) {

@@ -10,13 +10,9 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 use support::ROW;
-use support::process::{Process, command, post, read_all};
+use support::process::{Process, command, get, post, read_all};
 
 const SOON: Duration = Duration::from_secs(3);
-
-fn get(path: &str) -> Vec<u8> {
-    format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").into_bytes()
-}
 
 #[test]
 fn without_arguments_the_builtin_model_is_served() {
@@ -61,6 +57,39 @@ fn during_the_drain_delay_requests_are_answered_but_readiness_is_off() {
             .starts_with("HTTP/1.1 200")
     );
     assert!(server.wait(SOON).success());
+}
+
+#[test]
+fn a_second_signal_ends_the_drain_delay() {
+    let mut server = Process::start(&["--drain-delay", "60"]);
+    for _ in 0..2 {
+        server.terminate();
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    assert!(server.wait(SOON).success());
+}
+
+#[test]
+fn a_client_that_breaks_off_in_its_body_counts_as_cancelled() {
+    let server = Process::start(&[]);
+    let mut client = server.connect();
+    let request = post("/predict", ROW);
+    client.write_all(&request[..request.len() - 10]).unwrap();
+    drop(client);
+    let series = "api_errors_total{endpoint=\"/predict\",error_type=\"cancelled\"}";
+    assert_eq!(server.metric(series, 1.0), 1.0);
+    let refused = "api_errors_total{endpoint=\"/predict\",error_type=\"validation\"}";
+    assert_eq!(server.metric(refused, 0.0), 0.0);
+    assert_eq!(server.metric("api_active_requests", 1.0), 1.0);
+}
+
+#[test]
+fn a_body_that_is_not_chunked_as_it_says_is_malformed() {
+    let server = Process::start(&[]);
+    let head = "POST /predict HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n";
+    let answer = server.talk(format!("{head}zz\r\n").as_bytes());
+    assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
+    assert!(answer.contains("the body is malformed"), "{answer}");
 }
 
 #[test]
@@ -176,9 +205,17 @@ fn an_address_in_use_is_named() {
 
 #[test]
 fn a_setting_that_cannot_work_is_named() {
-    let (log, _) = failed_start(&["--max-batch-rows", "0"], |_| {});
-    assert_eq!(
-        log["message"],
-        "InvalidConfig: maxBatchRows must be at least 1"
-    );
+    for (flag, value, message) in [
+        ("--max-batch-rows", "0", "maxBatchRows must be at least 1"),
+        ("--model", "", "the path of the model file is empty"),
+        (
+            "--sha256",
+            "zz",
+            "the model's sha256 must be 64 hex digits, not \"zz\"",
+        ),
+    ] {
+        let (log, said) = failed_start(&[flag, value], |_| {});
+        assert_eq!(said, format!("InvalidConfig: {message}"));
+        assert_eq!(log["message"], said);
+    }
 }

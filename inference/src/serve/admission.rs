@@ -2,6 +2,7 @@
 
 use super::error::Error;
 use axum::body::Body;
+use axum::extract::Request;
 use bytes::{Bytes, BytesMut};
 use contract::config::Limits;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
@@ -23,10 +24,14 @@ const SMALL_BODY: u64 = 64 * 1024;
 #[derive(Debug)]
 pub struct Permit(#[expect(dead_code, reason = "held for its Drop")] OwnedSemaphorePermit);
 
+/// Requests that may wait for a permit, for each that is worked on.
+const WAITING_PER_WORKING: usize = 2;
+
 /// Permits to work, and to receive large bodies.
 #[derive(Debug)]
 pub struct Admission {
     working: Arc<Semaphore>,
+    waiting: Arc<Semaphore>,
     receiving: Arc<Semaphore>,
     requests: usize,
     body_bytes: u64,
@@ -37,29 +42,42 @@ impl Admission {
     /// Admits what `limits` allow.
     pub fn new(limits: &Limits) -> Self {
         let requests = limits.max_concurrent_requests as usize;
+        let permits = |count| Arc::new(Semaphore::new(count));
         Self {
-            working: Arc::new(Semaphore::new(requests)),
-            receiving: Arc::new(Semaphore::new(requests)),
+            working: permits(requests),
+            waiting: permits(requests * WAITING_PER_WORKING),
+            receiving: permits(requests),
             requests,
             body_bytes: limits.max_body_bytes,
             patience: Duration::from_millis(limits.request_timeout_ms),
         }
     }
 
-    /// A permit to work on a request.
+    /// A permit to work on a request, after a wait in a short queue if need be.
     ///
     /// # Errors
-    /// `Overload` at once if there is none.
-    pub fn enter(&self) -> Result<Permit, Error> {
-        self.take(&self.working)
+    /// `Overload` at once if the queue is full, `Deadline` if it does not move.
+    pub async fn enter(&self) -> Result<Permit, Error> {
+        if let Ok(permit) = self.take(&self.working) {
+            return Ok(permit);
+        }
+        let _place = self.take(&self.waiting)?;
+        let free = Arc::clone(&self.working).acquire_owned();
+        match timeout(self.patience, free).await {
+            Ok(Ok(permit)) => Ok(Permit(permit)),
+            // The semaphore is never closed.
+            Ok(Err(_)) => Err(Error::Internal),
+            Err(_) => Err(Error::Deadline(self.patience)),
+        }
     }
 
     /// Reads a whole body.
     ///
     /// # Errors
-    /// `BodyTooLarge` before more than the limit has been read, `SlowBody`, `Overload`, or
-    /// `Invalid` if the client breaks off.
-    pub async fn receive(&self, body: Body) -> Result<Bytes, Error> {
+    /// `BodyTooLarge` before more than the limit has been read, `SlowBody`, `Overload`, `Invalid`
+    /// if the body is malformed, or `Cancelled` if the client breaks off.
+    pub async fn receive(&self, request: Request) -> Result<Bytes, Error> {
+        let body = request.into_body();
         let size = body.size_hint();
         if size.lower() > self.body_bytes {
             return Err(Error::BodyTooLarge(self.body_bytes));
@@ -76,7 +94,8 @@ impl Admission {
             Ok(Err(error)) if error.is::<LengthLimitError>() => {
                 Err(Error::BodyTooLarge(self.body_bytes))
             }
-            Ok(Err(_)) => Err(Error::Invalid("the body is incomplete".to_owned())),
+            Ok(Err(error)) if broke_off(&*error) => Err(Error::Cancelled),
+            Ok(Err(_)) => Err(Error::Invalid("the body is malformed".to_owned())),
             Err(_) => Err(Error::SlowBody(self.patience)),
         }
     }
@@ -87,6 +106,22 @@ impl Admission {
             .map(Permit)
             .map_err(|_| Error::Overload(self.requests))
     }
+}
+
+/// Whether `error` says that the client went away, rather than that it sent nonsense.
+fn broke_off(error: &(dyn std::error::Error + 'static)) -> bool {
+    use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+    let chain = std::iter::successors(Some(error), |error| error.source());
+    chain.into_iter().any(|cause| {
+        let io = cause.downcast_ref::<std::io::Error>();
+        let gone = [
+            BrokenPipe,
+            ConnectionAborted,
+            ConnectionReset,
+            UnexpectedEof,
+        ];
+        io.is_some_and(|io| gone.contains(&io.kind()))
+    })
 }
 
 /// Joins the pieces as they come: kept apart, a million of one byte each would take a hundred

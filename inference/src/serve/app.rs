@@ -4,71 +4,80 @@ use super::admission::Admission;
 use super::error::Error;
 use super::health::{self, Health};
 use super::metrics::Metrics;
-use super::prediction_id::PredictionIds;
-use super::signature::Signature;
+use super::served::Served;
 use super::track::TrackLayer;
-use super::{docs, feedback, open_inference, predict, work};
+use super::{docs, feedback, open_inference, predict};
 use crate::load::LoadedModel;
+use arc_swap::ArcSwap;
 use axum::Router;
 use axum::routing::{MethodRouter, any, get, post};
-use contract::config::Limits;
+use contract::config::{Limits, ModelConfig};
 use contract::labels::Endpoint;
 use http::{Method, Uri};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// All that a handler needs.
 #[derive(Debug)]
 pub struct App {
-    /// The served model.
-    pub model: LoadedModel,
-    /// What it takes and gives.
-    pub signature: Signature,
-    /// Its version as a JSON string.
-    pub version_json: String,
+    served: ArcSwap<Served>,
+    /// Where the model comes from.
+    pub source: ModelConfig,
     /// What one server admits.
     pub limits: Limits,
-    /// Largest body that is answered on an async worker, in bytes.
-    pub inline_bytes: usize,
     /// Permits to work.
     pub admission: Admission,
-    /// Ids of this version's predictions.
-    pub ids: PredictionIds,
-    /// What is counted.
+    /// What is counted, whichever model is served.
     pub metrics: Metrics,
-    /// Whether the server lives and is ready.
+    /// Whether the server lives and takes traffic.
     pub health: Health,
-    /// The OpenAPI description, made when first asked for.
-    pub openapi: OnceLock<String>,
     /// Since when the server runs.
     pub started: Instant,
 }
 
 impl App {
-    /// Serves `model`, which took `load_time` to load, within `limits`.
+    /// Serves `model`, which took `load_time` to load from `source`, within `limits`.
     ///
     /// # Errors
     /// If the table of metrics contradicts itself.
     pub fn new(
         model: LoadedModel,
+        source: ModelConfig,
         limits: Limits,
         load_time: Duration,
     ) -> Result<Self, prometheus::Error> {
-        let signature = Signature::new(&model.manifest);
-        let health = Health::new(&model, &signature);
+        let metrics = Metrics::new()?;
+        metrics.load.succeeded(load_time);
         Ok(Self {
-            metrics: Metrics::new(&model, &signature, load_time)?,
-            version_json: serde_json::Value::from(model.version.as_str()).to_string(),
-            inline_bytes: work::inline_bytes(health.row_time(), signature.width()),
+            served: ArcSwap::from_pointee(Served::new(model, limits)?),
+            source,
+            metrics,
             admission: Admission::new(&limits),
-            ids: PredictionIds::new(&model.version),
-            openapi: OnceLock::new(),
+            health: Health::new(),
             started: Instant::now(),
-            model,
-            signature,
             limits,
-            health,
         })
+    }
+
+    /// The model that is served at this moment: one request looks once.
+    pub fn served(&self) -> Arc<Served> {
+        self.served.load_full()
+    }
+
+    /// From now on serves `model`, which took `load_time` to load. Requests being worked on keep
+    /// the model that they began with.
+    ///
+    /// # Errors
+    /// If the table of metrics contradicts itself.
+    pub fn replace(
+        &self,
+        model: LoadedModel,
+        load_time: Duration,
+    ) -> Result<(), prometheus::Error> {
+        let served = Served::new(model, self.limits)?;
+        self.served.store(Arc::new(served));
+        self.metrics.load.succeeded(load_time);
+        Ok(())
     }
 }
 

@@ -12,7 +12,8 @@ use utoipa_swagger_ui::{Config, SwaggerFile};
 
 /// `GET /openapi.json`
 pub async fn openapi(State(app): State<Arc<App>>) -> Response {
-    let document = app.openapi.get_or_init(|| openapi::document(&app));
+    let served = app.served();
+    let document = served.openapi.get_or_init(|| openapi::document(&served));
     json(StatusCode::OK, document.clone())
 }
 

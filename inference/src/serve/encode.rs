@@ -1,7 +1,7 @@
 //! Predictions → JSON of `/predict`, written straight into one buffer.
 
-use super::app::App;
 use super::prediction_id::Text;
+use super::served::Served;
 use crate::model::Predictions;
 use std::time::SystemTime;
 
@@ -20,16 +20,16 @@ pub enum Answer<'a> {
 /// Writes answers about predictions made at one time.
 #[derive(Debug)]
 pub struct Encoder<'a> {
-    app: &'a App,
+    served: &'a Served,
     time: SystemTime,
     out: Vec<u8>,
 }
 
 impl<'a> Encoder<'a> {
     /// For predictions made at `time`.
-    pub const fn new(app: &'a App, time: SystemTime) -> Self {
+    pub const fn new(served: &'a Served, time: SystemTime) -> Self {
         Self {
-            app,
+            served,
             time,
             out: Vec::new(),
         }
@@ -49,7 +49,7 @@ impl<'a> Encoder<'a> {
         self.text("{");
         self.prediction(predictions, 0);
         self.text(",\"model_version\":");
-        self.text(&self.app.version_json);
+        self.text(&self.served.version_json);
         self.text(",");
         self.id(predictions, 0);
         self.text("}");
@@ -58,7 +58,7 @@ impl<'a> Encoder<'a> {
     fn list(&mut self, predictions: &Predictions) {
         self.out.reserve((predictions.rows() + 1) * ROW_BYTES);
         self.text("{\"model_version\":");
-        self.text(&self.app.version_json);
+        self.text(&self.served.version_json);
         self.text(",\"predictions\":[");
         for row in 0..predictions.rows() {
             self.text(if row == 0 { "{" } else { ",{" });
@@ -76,7 +76,7 @@ impl<'a> Encoder<'a> {
                 labels,
                 probabilities,
             } => {
-                let classes = &self.app.signature.classes;
+                let classes = &self.served.signature.classes;
                 self.text("\"outcome\":");
                 self.text(&classes[labels[row]].value);
                 if let Some(all) = probabilities {
@@ -92,7 +92,7 @@ impl<'a> Encoder<'a> {
 
     fn probabilities(&mut self, probabilities: &[f64]) {
         self.text(",\"probabilities\":");
-        for (at, class) in self.app.signature.classes.iter().enumerate() {
+        for (at, class) in self.served.signature.classes.iter().enumerate() {
             self.text(if at == 0 { "{" } else { "," });
             self.text(&class.key);
             self.text(":");
@@ -102,7 +102,7 @@ impl<'a> Encoder<'a> {
     }
 
     fn id(&mut self, predictions: &Predictions, row: usize) {
-        let id = issue(self.app, predictions, row, self.time);
+        let id = issue(self.served, predictions, row, self.time);
         self.text("\"prediction_id\":\"");
         self.out.extend_from_slice(&id);
         self.text("\"");
@@ -118,12 +118,12 @@ impl<'a> Encoder<'a> {
 }
 
 /// The id of the prediction of `row`.
-pub fn issue(app: &App, predictions: &Predictions, row: usize, time: SystemTime) -> Text {
+pub fn issue(served: &Served, predictions: &Predictions, row: usize, time: SystemTime) -> Text {
     let prediction = match predictions {
         Predictions::Classes { labels, .. } => labels[row] as u64,
         Predictions::Values(values) => values[row].to_bits(),
     };
-    app.ids.issue(prediction, time)
+    served.ids.issue(prediction, time)
 }
 
 /// Writes a finite number with as many digits as bring it back bit for bit.

@@ -46,6 +46,9 @@ pub enum Error {
     /// As many requests as the server admits are being worked on.
     #[error("the server is working on {0} requests already: try again")]
     Overload(usize),
+    /// The client went away before its request was complete.
+    #[error("the client went away")]
+    Cancelled,
     /// The path matches no route.
     #[error("no such route: {}", Echo(.0))]
     NoRoute(String),
@@ -113,6 +116,8 @@ impl Error {
             }
             Self::SlowBody(_) => (StatusCode::REQUEST_TIMEOUT, ErrorType::Timeout),
             Self::Deadline(_) => (StatusCode::GATEWAY_TIMEOUT, ErrorType::Timeout),
+            // Nobody is there to read it.
+            Self::Cancelled => (StatusCode::BAD_REQUEST, ErrorType::Cancelled),
             Self::Overload(_) => (StatusCode::SERVICE_UNAVAILABLE, ErrorType::Overload),
             Self::NoRoute(_) | Self::UnknownModel(_) | Self::UnknownVersion(_) => {
                 (StatusCode::NOT_FOUND, ErrorType::NotFound)

@@ -4,10 +4,10 @@ use super::app::App;
 use super::error::{Error, json};
 use super::metrics::Scored;
 use super::prediction_id::Claim;
+use super::served::Served;
 use super::work;
 use crate::artifact::Task;
-use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::response::Response;
 use contract::labels::{Endpoint, FeedbackRejection};
 use http::StatusCode;
@@ -19,6 +19,9 @@ use std::time::{Duration, SystemTime};
 /// Largest error that is believed: its square can be summed up 10^100 times over.
 const LARGEST_RESIDUAL: f64 = 1e100;
 
+/// Classes that a message lists.
+const MOST_LISTED: usize = 10;
+
 /// Ground truth of one row.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -27,19 +30,14 @@ struct Truth {
     actual: Value,
 }
 
-/// One object or a list of them.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Truths {
-    Many(Vec<Truth>),
-    One(Truth),
-}
+/// What a row has to look like.
+const EXPECTED: &str = "expected {\"prediction_id\": …, \"actual\": …}";
 
 /// What became of the rows.
 #[derive(Debug, Serialize)]
 struct Verdict {
     #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<&'static str>,
+    error: Option<String>,
     accepted: usize,
     rejected: Vec<Rejected>,
 }
@@ -49,72 +47,73 @@ struct Verdict {
 struct Rejected {
     row: usize,
     reason: &'static str,
-    message: &'static str,
+    message: String,
 }
 
 /// Counts ground truth; each row is judged alone.
 ///
 /// # Errors
 /// Whatever is wrong with the request as a whole, see [`Error`].
-pub async fn feedback(State(app): State<Arc<App>>, body: Body) -> Result<Response, Error> {
-    let body = app.admission.receive(body).await?;
-    app.metrics
-        .http
-        .received(Endpoint::Feedback, body.len() as u64);
-    let permit = app.admission.enter()?;
-    work::run(&app, body, permit, |app, body| {
-        let truths = decode(body, app.limits.max_batch_rows as usize)?;
-        Ok(answer(&judge(app, &truths, SystemTime::now())))
-    })
-    .await
+pub async fn feedback(State(app): State<Arc<App>>, request: Request) -> Result<Response, Error> {
+    work::run(&app, app.served(), Endpoint::Feedback, request, answer).await
 }
 
-fn decode(body: &[u8], max_rows: usize) -> Result<Vec<Truth>, Error> {
-    let expected = "expected {\"prediction_id\": …, \"actual\": …} or a list of them";
-    let truths = serde_json::from_slice(body).map_err(|error| match error.is_data() {
-        true => Error::Invalid(expected.to_owned()),
-        false => Error::Json(error.to_string()),
-    })?;
-    match truths {
-        Truths::One(truth) => Ok(vec![truth]),
-        Truths::Many(truths) if truths.is_empty() => Err(Error::Invalid("no rows".to_owned())),
-        Truths::Many(truths) if truths.len() > max_rows => Err(Error::TooManyRows(max_rows)),
-        Truths::Many(truths) => Ok(truths),
+fn answer(served: &Served, body: &[u8]) -> Result<Response, Error> {
+    let truths = decode(body, served.max_rows())?;
+    Ok(respond(&judge(served, truths, SystemTime::now())))
+}
+
+/// One object or a list of them, each still to be judged.
+fn decode(body: &[u8], max_rows: usize) -> Result<Vec<Value>, Error> {
+    let value = serde_json::from_slice(body).map_err(|error| Error::Json(error.to_string()))?;
+    match value {
+        row @ Value::Object(_) => Ok(vec![row]),
+        Value::Array(rows) if rows.is_empty() => Err(Error::Invalid("no rows".to_owned())),
+        Value::Array(rows) if rows.len() > max_rows => Err(Error::TooManyRows(max_rows)),
+        Value::Array(rows) => Ok(rows),
+        _ => Err(Error::Invalid(format!("{EXPECTED} or a list of them"))),
     }
 }
 
-fn judge(app: &App, truths: &[Truth], now: SystemTime) -> Verdict {
-    let metrics = &app.metrics.feedback;
+fn judge(served: &Served, rows: Vec<Value>, now: SystemTime) -> Verdict {
+    let metrics = &served.metrics.feedback;
     let (mut squares, mut measured) = (0.0, 0.0);
     let mut rejected = Vec::new();
-    for (row, truth) in truths.iter().enumerate() {
-        match score(app, truth, now) {
+    let received = rows.len();
+    for (row, truth) in rows.into_iter().enumerate() {
+        match score(served, truth, now) {
             Ok((scored, delay)) => {
                 metrics.accepted(scored, delay, now);
-                if let Some(residual) = residual(app, scored) {
+                if let Some(residual) = residual(served, scored) {
                     squares += residual * residual;
                     measured += 1.0;
                 }
             }
-            Err(reason) => {
-                metrics.rejected(reason);
-                rejected.push(Rejected::new(row, reason));
+            Err(refusal) => {
+                metrics.rejected(refusal.reason);
+                rejected.push(refusal.of(row));
             }
         }
     }
     if measured > 0.0 {
         metrics.batch((squares / measured).sqrt());
     }
-    let accepted = truths.len() - rejected.len();
+    let accepted = received - rejected.len();
     Verdict {
-        error: (accepted == 0).then_some("no row was accepted"),
+        error: match &rejected[..] {
+            [first, ..] if accepted == 0 => {
+                let Rejected { row, message, .. } = first;
+                Some(format!("no row was accepted; row {row}: {message}"))
+            }
+            _ => None,
+        },
         accepted,
         rejected,
     }
 }
 
-fn answer(verdict: &Verdict) -> Response {
-    let failure = verdict.error.map(|error| Error::Invalid(error.to_owned()));
+fn respond(verdict: &Verdict) -> Response {
+    let failure = verdict.error.clone().map(Error::Invalid);
     let (status, kind) = match failure.as_ref().map(Error::class) {
         Some((status, kind)) => (status, Some(kind)),
         None => (StatusCode::OK, None),
@@ -128,43 +127,58 @@ fn answer(verdict: &Verdict) -> Response {
     response
 }
 
-fn score(
-    app: &App,
-    truth: &Truth,
-    now: SystemTime,
-) -> Result<(Scored, Duration), FeedbackRejection> {
-    let Claim { prediction, age } = app.ids.read(&truth.prediction_id, now)?;
-    let scored = match app.signature.task {
-        Task::Classification => {
-            let classes = app.signature.classes.len();
-            let predicted = usize::try_from(prediction).ok();
-            let predicted = predicted.filter(|class| *class < classes);
-            Scored::Class {
-                predicted: predicted.ok_or(FeedbackRejection::Malformed)?,
-                actual: class(app, &truth.actual).ok_or(FeedbackRejection::Actual)?,
-            }
-        }
-        Task::Regression => {
-            let predicted = f64::from_bits(prediction);
-            let actual = truth.actual.as_f64().ok_or(FeedbackRejection::Actual)?;
-            let residual = predicted - actual;
-            // Squared it is summed up for ever: one infinity would end all measuring.
-            if residual.is_nan() || residual.abs() > LARGEST_RESIDUAL {
-                return Err(FeedbackRejection::Actual);
-            }
-            Scored::Residual(residual)
-        }
+fn score(served: &Served, row: Value, now: SystemTime) -> Result<(Scored, Duration), Refusal> {
+    let truth: Truth = serde_json::from_value(row).map_err(|_| Refusal {
+        reason: FeedbackRejection::Malformed,
+        message: EXPECTED.to_owned(),
+    })?;
+    let Claim { prediction, age } = served.ids.read(&truth.prediction_id, now)?;
+    let scored = match served.signature.task {
+        Task::Classification => Scored::Class {
+            predicted: predicted(served, prediction).ok_or(FeedbackRejection::Malformed)?,
+            actual: class(served, &truth.actual).ok_or_else(|| unknown_class(served))?,
+        },
+        Task::Regression => Scored::Residual(difference(prediction, &truth.actual)?),
     };
     Ok((scored, age))
 }
 
+fn predicted(served: &Served, prediction: u64) -> Option<usize> {
+    let class = usize::try_from(prediction).ok();
+    class.filter(|class| *class < served.signature.classes.len())
+}
+
+/// Predicted minus actual value.
+fn difference(prediction: u64, actual: &Value) -> Result<f64, FeedbackRejection> {
+    let actual = actual.as_f64().ok_or(FeedbackRejection::Actual)?;
+    let residual = f64::from_bits(prediction) - actual;
+    // Squared it is summed up for ever: one infinity would end all measuring.
+    match residual.abs() <= LARGEST_RESIDUAL {
+        true => Ok(residual),
+        false => Err(FeedbackRejection::Actual),
+    }
+}
+
+fn unknown_class(served: &Served) -> Refusal {
+    let names = served.signature.classes.iter().map(|class| &*class.name);
+    let names = names.take(MOST_LISTED).collect::<Vec<_>>().join(", ");
+    let rest = match served.signature.classes.len() > MOST_LISTED {
+        true => ", …",
+        false => "",
+    };
+    Refusal {
+        reason: FeedbackRejection::Actual,
+        message: format!("actual is no class of the model, expected one of {names}{rest}"),
+    }
+}
+
 /// The class that `actual` names, as text or as a number.
-fn class(app: &App, actual: &Value) -> Option<usize> {
+fn class(served: &Served, actual: &Value) -> Option<usize> {
     match actual {
-        Value::String(name) => app.signature.class(name),
+        Value::String(name) => served.signature.class(name),
         Value::Number(number) => {
             let number = number.as_f64();
-            let classes = &app.signature.classes;
+            let classes = &served.signature.classes;
             classes
                 .iter()
                 .position(|class| class.number.is_some() && class.number == number)
@@ -174,26 +188,42 @@ fn class(app: &App, actual: &Value) -> Option<usize> {
 }
 
 /// Predicted minus actual, if both are numbers.
-fn residual(app: &App, scored: Scored) -> Option<f64> {
-    let number = |class: usize| app.signature.classes[class].number;
+fn residual(served: &Served, scored: Scored) -> Option<f64> {
+    let number = |class: usize| served.signature.classes[class].number;
     match scored {
         Scored::Residual(residual) => Some(residual),
         Scored::Class { predicted, actual } => Some(number(predicted)? - number(actual)?),
     }
 }
 
-impl Rejected {
-    const fn new(row: usize, reason: FeedbackRejection) -> Self {
-        Self {
+/// Why a row is refused.
+struct Refusal {
+    reason: FeedbackRejection,
+    message: String,
+}
+
+impl Refusal {
+    fn of(self, row: usize) -> Rejected {
+        Rejected {
             row,
-            reason: reason.as_str(),
-            message: match reason {
-                FeedbackRejection::Malformed => "this is no prediction id",
-                FeedbackRejection::Checksum => "the prediction id was altered",
-                FeedbackRejection::UnknownVersion => "another model version made this prediction",
-                FeedbackRejection::Expired => "the prediction is more than 30 days old",
-                FeedbackRejection::Actual => "the model cannot predict such a value",
-            },
+            reason: self.reason.as_str(),
+            message: self.message,
+        }
+    }
+}
+
+impl From<FeedbackRejection> for Refusal {
+    fn from(reason: FeedbackRejection) -> Self {
+        let message = match reason {
+            FeedbackRejection::Malformed => "this is no prediction id",
+            FeedbackRejection::Checksum => "the prediction id was altered",
+            FeedbackRejection::UnknownVersion => "another model version made this prediction",
+            FeedbackRejection::Expired => "the prediction is more than 30 days old",
+            FeedbackRejection::Actual => "actual is not a number that can be compared",
+        };
+        Self {
+            reason,
+            message: message.to_owned(),
         }
     }
 }

@@ -3,9 +3,7 @@
 use super::app::App;
 use super::error::{Error, json};
 use super::metrics;
-use super::signature::Signature;
-use crate::load::LoadedModel;
-use crate::model::{Batch, Predictions};
+use super::served::Served;
 use axum::extract::State;
 use axum::response::Response;
 use http::header::CONTENT_TYPE;
@@ -20,69 +18,23 @@ const LONGEST_SILENCE: Duration = Duration::from_secs(30);
 /// Time between two beats.
 pub const BEAT: Duration = Duration::from_secs(1);
 
-/// Runs of the probe whose fastest says how long a row takes.
-const PROBES: u32 = 5;
-
-/// Whether the server lives and is ready.
+/// Whether the server lives and takes traffic.
 #[derive(Debug)]
 pub struct Health {
-    probe: Option<Probe>,
-    row_time: Duration,
     draining: AtomicBool,
     born: Instant,
     /// Milliseconds from `born` to the last beat.
     beat: AtomicU64,
 }
 
-/// A row whose prediction is known.
-#[derive(Debug)]
-struct Probe {
-    row: Batch,
-    expected: Predictions,
-}
-
 impl Health {
-    /// Health of a server that serves `model`.
-    pub fn new(model: &LoadedModel, signature: &Signature) -> Self {
-        let row = Batch::new(signature.example.clone(), signature.width()).ok();
-        let mut row_time = Duration::MAX;
-        let probe = row.map(|row| {
-            let mut expected = model.model.predict(&row);
-            for _ in 0..PROBES {
-                let begin = Instant::now();
-                expected = model.model.predict(&row);
-                row_time = row_time.min(begin.elapsed());
-            }
-            Probe { row, expected }
-        });
+    /// Of a server that begins now.
+    pub(super) fn new() -> Self {
         Self {
-            probe,
-            row_time,
             draining: AtomicBool::new(false),
             born: Instant::now(),
             beat: AtomicU64::new(0),
         }
-    }
-
-    /// How long the model takes for one row.
-    pub const fn row_time(&self) -> Duration {
-        self.row_time
-    }
-
-    /// What the model says about the example row of its signature.
-    pub fn example(&self) -> Option<&Predictions> {
-        self.probe.as_ref().map(|probe| &probe.expected)
-    }
-
-    /// Whether the model gives probabilities.
-    pub fn has_probabilities(&self) -> bool {
-        matches!(
-            self.example(),
-            Some(Predictions::Classes {
-                probabilities: Some(_),
-                ..
-            })
-        )
     }
 
     /// From now on the server is not ready.
@@ -106,25 +58,27 @@ impl Health {
 ///
 /// # Errors
 /// Why no traffic should come here.
-pub fn check_ready(app: &App) -> Result<(), &'static str> {
+pub fn check_ready(app: &App, served: &Served) -> Result<(), &'static str> {
     if app.health.draining.load(Ordering::Relaxed) {
         return Err("draining");
     }
-    match &app.health.probe {
-        Some(probe) if app.model.model.predict(&probe.row) == probe.expected => Ok(()),
-        _ => Err("the model does not reproduce its prediction"),
+    match served.works() {
+        true => Ok(()),
+        false => Err("the model does not reproduce its prediction"),
     }
 }
 
 /// `GET /health`: for people.
 pub async fn health(State(app): State<Arc<App>>) -> Response {
-    let ready = check_ready(&app);
+    let served = app.served();
+    let ready = check_ready(&app, &served);
+    let model = &served.model;
     let body = serde_json::json!({
         "status": ready.err().unwrap_or("ok"),
-        "model": app.model.name,
-        "version": app.model.version,
-        "algorithm": app.model.manifest.algorithm,
-        "task": app.model.manifest.task,
+        "model": model.name,
+        "version": model.version,
+        "algorithm": model.manifest.algorithm,
+        "task": model.manifest.task,
         "uptime_seconds": app.started.elapsed().as_secs(),
     });
     json(status(ready.is_ok()), body.to_string())
@@ -143,7 +97,7 @@ pub async fn livez(State(app): State<Arc<App>>) -> (StatusCode, &'static str) {
 
 /// `GET /readyz`: 200 while a known row is predicted as ever, and the server is not draining.
 pub async fn readyz(State(app): State<Arc<App>>) -> (StatusCode, &'static str) {
-    let ready = check_ready(&app);
+    let ready = check_ready(&app, &app.served());
     (status(ready.is_ok()), ready.err().unwrap_or("ok\n"))
 }
 
@@ -152,10 +106,13 @@ pub async fn readyz(State(app): State<Arc<App>>) -> (StatusCode, &'static str) {
 /// # Errors
 /// `Internal` if the metrics cannot be written.
 pub async fn metrics(State(app): State<Arc<App>>) -> Result<Response, Error> {
-    let text = app.metrics.render().map_err(|failure| {
-        tracing::error!(%failure, "the metrics cannot be written");
-        Error::Internal
-    })?;
+    let text = app
+        .metrics
+        .render(&app.served().metrics)
+        .map_err(|failure| {
+            tracing::error!(%failure, "the metrics cannot be written");
+            Error::Internal
+        })?;
     let mut response = Response::new(text.into());
     let kind = HeaderValue::from_static(metrics::CONTENT_TYPE);
     response.headers_mut().insert(CONTENT_TYPE, kind);

@@ -22,26 +22,23 @@ const MOST_CONNECTIONS: usize = 4096;
 /// Pause after a failed accept: out of file descriptors, the next one would fail at once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Serves `router` on `listener` until `stop` is done, then waits for the requests being worked
-/// on, but no longer than `patience`. Says whether all of them were answered.
-pub async fn serve(
+/// Serves `router` on `listener` until `stop` is done. Gives back the connections that are open
+/// then, each of which may still answer the request that it is at.
+pub async fn accept(
     listener: TcpListener,
     router: Router,
     stop: impl Future<Output = ()>,
-    patience: Duration,
-) -> bool {
+) -> GracefulShutdown {
     let graceful = GracefulShutdown::new();
-    let accepting = accept(listener, router, &graceful);
+    let accepting = accept_all(listener, router, &graceful);
     tokio::select! {
         () = accepting => {}
         () = stop => {}
     }
-    tokio::time::timeout(patience, graceful.shutdown())
-        .await
-        .is_ok()
+    graceful
 }
 
-async fn accept(listener: TcpListener, router: Router, graceful: &GracefulShutdown) {
+async fn accept_all(listener: TcpListener, router: Router, graceful: &GracefulShutdown) {
     let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
     // Never closed, so there is always a place to wait for.
     while let Ok(place) = Arc::clone(&places).acquire_owned().await {

@@ -4,10 +4,12 @@
 mod families;
 mod feedback;
 mod http;
+mod load;
 mod model;
 
 pub use self::feedback::{FeedbackMetrics, Scored};
 pub use self::http::{HttpMetrics, STATUSES};
+pub use self::load::LoadMetrics;
 pub use self::model::ModelMetrics;
 
 use super::signature::Signature;
@@ -16,26 +18,33 @@ use ::prometheus::core::Collector as _;
 use ::prometheus::process_collector::ProcessCollector;
 use ::prometheus::proto::MetricFamily;
 use ::prometheus::{Encoder as _, Gauge, Registry, TextEncoder};
-use contract::labels::{LoadFailure, Memory};
+use contract::labels::Memory;
 use contract::metrics as table;
 use families::Families;
-use std::time::Duration;
 
 /// Media type of [`Metrics::render`].
 pub const CONTENT_TYPE: &str = ::prometheus::TEXT_FORMAT;
 
-/// All metrics of one server.
+/// What is counted whichever model is served.
 #[derive(Debug)]
 pub struct Metrics {
     /// About requests.
     pub http: HttpMetrics,
+    /// About loading models.
+    pub load: LoadMetrics,
+    registry: Registry,
+    process: Process,
+    memory: [(Memory, Gauge); 2],
+}
+
+/// What is counted about one loaded model, and forgotten with it.
+#[derive(Debug)]
+pub struct ServedMetrics {
     /// About predictions.
     pub model: ModelMetrics,
     /// About ground truth.
     pub feedback: FeedbackMetrics,
     registry: Registry,
-    process: Process,
-    memory: [(Memory, Gauge); 2],
 }
 
 /// The standard `process_*` families.
@@ -48,23 +57,17 @@ impl std::fmt::Debug for Process {
 }
 
 impl Metrics {
-    /// Registers every family, with all series of `loaded` at 0. Loading it took `load_time`.
+    /// Registers every family, with the expected series at 0.
     ///
     /// # Errors
-    /// If two families or label sets contradict each other: a fault of the table.
-    pub fn new(
-        loaded: &LoadedModel,
-        signature: &Signature,
-        load_time: Duration,
-    ) -> Result<Self, ::prometheus::Error> {
+    /// If two families contradict each other: a fault of the table.
+    pub(super) fn new() -> Result<Self, ::prometheus::Error> {
         let registry = Registry::new();
-        let families = Families::new(&registry, &loaded.manifest.reference.prediction.edges);
-        describe(&families, loaded, load_time)?;
+        let families = Families::new(&registry, &[]);
         let memory = families.gauge(&table::APP_MEMORY)?;
         Ok(Self {
             http: HttpMetrics::new(&families)?,
-            model: ModelMetrics::new(&families, loaded, signature)?,
-            feedback: FeedbackMetrics::new(&families, &loaded.version, signature)?,
+            load: LoadMetrics::new(&families)?,
             memory: [Memory::Rss, Memory::Vms]
                 .map(|kind| (kind, memory.with_label_values(&[kind.as_str()]))),
             process: Process(ProcessCollector::for_self()),
@@ -72,14 +75,15 @@ impl Metrics {
         })
     }
 
-    /// The Prometheus text exposition of this moment.
+    /// The Prometheus text exposition of this moment, while the model of `served` is served.
     ///
     /// # Errors
     /// If the encoder finds a family without series: a fault of the table.
-    pub fn render(&self) -> Result<Vec<u8>, ::prometheus::Error> {
+    pub fn render(&self, served: &ServedMetrics) -> Result<Vec<u8>, ::prometheus::Error> {
         let process = self.process.0.collect();
         self.measure_memory(&process);
         let mut families = self.registry.gather();
+        families.extend(served.registry.gather());
         families.extend(process);
         let mut text = Vec::with_capacity(64 * 1024);
         TextEncoder::new().encode(&families, &mut text)?;
@@ -100,21 +104,29 @@ impl Metrics {
     }
 }
 
-/// What is known about the model from the start.
-fn describe(
-    families: &Families<'_>,
-    loaded: &LoadedModel,
-    load_time: Duration,
-) -> Result<(), ::prometheus::Error> {
-    let none: [&str; 0] = [];
-    let set = |metric, value| -> Result<(), ::prometheus::Error> {
-        families.gauge(metric)?.with_label_values(&none).set(value);
-        Ok(())
-    };
-    set(&table::MODEL_LOADED, 1.0)?;
-    set(&table::MODEL_LOAD_DURATION, load_time.as_secs_f64())?;
-    let info = families.gauge(&table::MODEL_INFO)?;
+impl ServedMetrics {
+    /// Registers every family, with all series of `loaded` at 0.
+    ///
+    /// # Errors
+    /// If two families or label sets contradict each other: a fault of the table.
+    pub(super) fn new(
+        loaded: &LoadedModel,
+        signature: &Signature,
+    ) -> Result<Self, ::prometheus::Error> {
+        let registry = Registry::new();
+        let families = Families::new(&registry, &loaded.manifest.reference.prediction.edges);
+        describe(&families, loaded)?;
+        Ok(Self {
+            model: ModelMetrics::new(&families, loaded, signature)?,
+            feedback: FeedbackMetrics::new(&families, &loaded.version, signature)?,
+            registry,
+        })
+    }
+}
+
+fn describe(families: &Families<'_>, loaded: &LoadedModel) -> Result<(), ::prometheus::Error> {
     let manifest = &loaded.manifest;
+    let info = families.gauge(&table::MODEL_INFO)?;
     info.with_label_values(&[
         loaded.name.as_str(),
         &loaded.version,
@@ -123,9 +135,5 @@ fn describe(
         &loaded.sha256,
     ])
     .set(1.0);
-    let failures = families.counter(&table::MODEL_LOAD_FAILURES)?;
-    for reason in LoadFailure::ALL {
-        failures.with_label_values(&[reason.as_str()]);
-    }
     Ok(())
 }

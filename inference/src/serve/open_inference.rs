@@ -9,13 +9,13 @@ mod tensor;
 use super::app::App;
 use super::error::{Error, json};
 use super::predict::score;
+use super::served::Served;
 use super::{health, work};
-use axum::body::Body;
-use axum::extract::{FromRequestParts, RawPathParams, State};
+use axum::extract::{FromRequestParts, RawPathParams, Request, State};
 use axum::response::Response;
 use contract::labels::Endpoint;
+use http::StatusCode;
 use http::request::Parts;
-use http::{HeaderMap, StatusCode};
 use serde_json::json as object;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -27,26 +27,27 @@ const BINARY_HEADER: &str = "inference-header-content-length";
 
 /// The served model, named in a path that may also name its version.
 #[derive(Debug)]
-pub struct Served;
+pub struct Named(pub Arc<Served>);
 
-impl FromRequestParts<Arc<App>> for Served {
+impl FromRequestParts<Arc<App>> for Named {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Error> {
+        let served = app.served();
         let named = RawPathParams::from_request_parts(parts, app).await;
         let unreadable = |_| Error::UnknownModel(parts.uri.path().to_owned());
         for (key, value) in &named.map_err(unreadable)? {
             match key {
-                "model" if value != app.model.name => {
+                "model" if value != served.model.name => {
                     return Err(Error::UnknownModel(value.to_owned()));
                 }
-                "version" if value != app.model.version => {
+                "version" if value != served.model.version => {
                     return Err(Error::UnknownVersion(value.to_owned()));
                 }
                 _ => {}
             }
         }
-        Ok(Self)
+        Ok(Self(served))
     }
 }
 
@@ -67,7 +68,7 @@ pub async fn live() -> Response {
 
 /// `GET /v2/health/ready`
 pub async fn ready(State(app): State<Arc<App>>) -> Response {
-    let body = match health::check_ready(&app) {
+    let body = match health::check_ready(&app, &app.served()) {
         Ok(()) => object!({ "ready": true, "live": true }),
         Err(reason) => object!({ "error": reason, "ready": false, "live": true }),
     };
@@ -75,14 +76,14 @@ pub async fn ready(State(app): State<Arc<App>>) -> Response {
 }
 
 /// `GET /v2/models/{model}[/versions/{version}]`
-pub async fn model(State(app): State<Arc<App>>, _: Served) -> Response {
-    json(StatusCode::OK, response::metadata(&app).to_string())
+pub async fn model(Named(served): Named) -> Response {
+    json(StatusCode::OK, response::metadata(&served).to_string())
 }
 
 /// `GET /v2/models/{model}[/versions/{version}]/ready`
-pub async fn model_ready(State(app): State<Arc<App>>, _: Served) -> Response {
-    let name = &app.model.name;
-    let body = match health::check_ready(&app) {
+pub async fn model_ready(State(app): State<Arc<App>>, Named(served): Named) -> Response {
+    let name = &served.model.name;
+    let body = match health::check_ready(&app, &served) {
         Ok(()) => object!({ "name": name, "ready": true }),
         Err(reason) => object!({ "error": reason, "name": name, "ready": false }),
     };
@@ -95,31 +96,24 @@ pub async fn model_ready(State(app): State<Arc<App>>, _: Served) -> Response {
 /// Whatever is wrong with the request, see [`Error`].
 pub async fn infer(
     State(app): State<Arc<App>>,
-    _: Served,
-    headers: HeaderMap,
-    body: Body,
+    Named(served): Named,
+    request: Request,
 ) -> Result<Response, Error> {
-    if headers.contains_key(BINARY_HEADER) {
+    if request.headers().contains_key(BINARY_HEADER) {
         let message = "binary tensors are not supported: send data as JSON";
         return Err(Error::Invalid(message.to_owned()));
     }
-    let body = app.admission.receive(body).await?;
-    app.metrics
-        .http
-        .received(Endpoint::V2Infer, body.len() as u64);
-    let permit = app.admission.enter()?;
-    let answer = work::run(&app, body, permit, answer).await?;
+    let answer = work::run(&app, served, Endpoint::V2Infer, request, answer).await?;
     Ok(json(StatusCode::OK, answer))
 }
 
-fn answer(app: &App, body: &[u8]) -> Result<Vec<u8>, Error> {
+fn answer(served: &Served, body: &[u8]) -> Result<Vec<u8>, Error> {
     let request = request::decode(body)?;
-    let outputs = response::select(app, request.outputs.as_deref())?;
-    let limit = app.limits.max_batch_rows as usize;
-    let rows = tensor::rows(&request.inputs, &app.signature, limit);
-    let rows = rows.inspect_err(|error| app.metrics.model.refused(error))?;
-    let predictions = score(app, rows)?;
+    let outputs = response::select(served, request.outputs.as_deref())?;
+    let rows = tensor::rows(&request.inputs, &served.signature, served.max_rows());
+    let rows = rows.inspect_err(|error| served.metrics.model.refused(error))?;
+    let predictions = score(served, rows)?;
     let id = request.id.unwrap_or_else(request::new_id);
-    let writer = response::Writer::new(app, &predictions, SystemTime::now());
+    let writer = response::Writer::new(served, &predictions, SystemTime::now());
     Ok(writer.write(&id, &outputs))
 }

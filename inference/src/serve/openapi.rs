@@ -2,8 +2,8 @@
 
 mod schemas;
 
-use super::app::App;
 use super::error::Error;
+use super::served::Served;
 use contract::labels::Endpoint;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -95,28 +95,28 @@ const TABLE: [Operation; 11] = [
 ];
 
 /// The description as JSON.
-pub fn document(app: &App) -> String {
+pub fn document(served: &Served) -> String {
     let mut paths = PathsBuilder::new();
     for operation in &TABLE {
-        let item = PathItem::new(operation.method.clone(), operation.build(app));
+        let item = PathItem::new(operation.method.clone(), operation.build(served));
         paths = paths.path(operation.endpoint.as_str(), item);
     }
-    let components = schemas::all(app)
+    let components = schemas::all(served)
         .into_iter()
         .fold(ComponentsBuilder::new(), |components, (name, schema)| {
             components.schema(name, schema)
         });
-    let manifest = &app.model.manifest;
+    let manifest = &served.model.manifest;
     let about = format!(
         "{} by {}: predicts `{}` from {} features.",
         manifest.task,
         manifest.algorithm,
         manifest.target,
-        app.signature.width(),
+        served.signature.width(),
     );
     let info = InfoBuilder::new()
-        .title(&app.model.name)
-        .version(&app.model.version)
+        .title(&served.model.name)
+        .version(&served.model.version)
         .description(Some(about));
     OpenApiBuilder::new()
         .info(info)
@@ -128,22 +128,22 @@ pub fn document(app: &App) -> String {
 }
 
 impl Operation {
-    fn build(&self, app: &App) -> OperationBuilder {
+    fn build(&self, served: &Served) -> OperationBuilder {
         let mut operation = OperationBuilder::new()
             .tag(self.tag)
             .summary(Some(self.summary))
-            .request_body(self.request.map(|name| body(app, name)))
-            .response("200", self.success(app));
+            .request_body(self.request.map(|name| body(served, name)))
+            .response("200", self.success(served));
         if self.endpoint.as_str().contains("{model}") {
             let model = ParameterBuilder::new()
                 .name("model")
                 .parameter_in(ParameterIn::Path)
                 .required(Required::True)
                 .schema(Some(schema::Object::with_type(schema::Type::String)))
-                .example(Some(Value::from(app.model.name.as_str())));
+                .example(Some(Value::from(served.model.name.as_str())));
             operation = operation.parameter(model);
         }
-        for (status, description) in self.errors(app) {
+        for (status, description) in self.errors(served) {
             let content = ContentBuilder::new()
                 .schema(Some(Ref::from_schema_name("Error")))
                 .example(Some(serde_json::json!({ "error": description })))
@@ -156,14 +156,14 @@ impl Operation {
         operation
     }
 
-    fn success(&self, app: &App) -> Response {
+    fn success(&self, served: &Served) -> Response {
         let response = ResponseBuilder::new().description("success");
         match self.answer {
             Some(name) => {
                 let schema = Ref::from_schema_name(name);
                 let content = ContentBuilder::new()
                     .schema(Some(schema))
-                    .example(schemas::example_answer(app, self.endpoint));
+                    .example(schemas::example_answer(served, self.endpoint));
                 response
                     .content("application/json", content.build())
                     .build()
@@ -177,7 +177,7 @@ impl Operation {
     }
 
     /// Statuses with what their errors say, kinds of one status joined.
-    fn errors(&self, app: &App) -> BTreeMap<u16, String> {
+    fn errors(&self, served: &Served) -> BTreeMap<u16, String> {
         let unknown = Error::UnknownModel("iris".to_owned());
         let kinds = match self.fails {
             Fails::Never => vec![],
@@ -186,9 +186,9 @@ impl Operation {
             Fails::UnknownOrUnready => {
                 return BTreeMap::from([(404, unknown.to_string()), (503, "draining".to_owned())]);
             }
-            Fails::Body => body_errors(app),
+            Fails::Body => body_errors(served),
             Fails::UnknownOrBody => {
-                let mut kinds = body_errors(app);
+                let mut kinds = body_errors(served);
                 kinds.push(unknown);
                 kinds
             }
@@ -206,12 +206,12 @@ impl Operation {
 }
 
 /// One of every error that a route with a body can answer with.
-fn body_errors(app: &App) -> Vec<Error> {
-    let limits = &app.limits;
+fn body_errors(served: &Served) -> Vec<Error> {
+    let limits = &served.limits;
     let patience = Duration::from_millis(limits.request_timeout_ms);
     vec![
         Error::Json("expected value at line 1 column 1".to_owned()),
-        app.signature.fault(0, 0, super::error::Problem::Missing),
+        served.signature.fault(0, 0, super::error::Problem::Missing),
         Error::SlowBody(patience),
         Error::BodyTooLarge(limits.max_body_bytes),
         Error::TooManyRows(limits.max_batch_rows as usize),
@@ -221,10 +221,10 @@ fn body_errors(app: &App) -> Vec<Error> {
     ]
 }
 
-fn body(app: &App, name: &str) -> RequestBody {
+fn body(served: &Served, name: &str) -> RequestBody {
     let content = ContentBuilder::new()
         .schema(Some(Ref::from_schema_name(name)))
-        .example(Some(schemas::example(app, name)))
+        .example(Some(schemas::example(served, name)))
         .build();
     RequestBodyBuilder::new()
         .required(Some(Required::True))

@@ -4,36 +4,34 @@ use super::app::App;
 use super::decode::{Form, Rows, decode};
 use super::encode::{Answer, Encoder};
 use super::error::{Error, json};
+use super::served::Served;
 use super::work;
 use crate::model::{Batch, Predictions};
-use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::response::Response;
 use contract::labels::Endpoint;
 use http::StatusCode;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
+/// Largest prediction that is answered with: the sum of the histogram of predictions must stay
+/// finite, or it would never say anything again.
+const LARGEST_VALUE: f64 = 1e100;
+
 /// Predicts one row or a list of them.
 ///
 /// # Errors
 /// Whatever is wrong with the request, see [`Error`].
-pub async fn predict(State(app): State<Arc<App>>, body: Body) -> Result<Response, Error> {
-    let body = app.admission.receive(body).await?;
-    app.metrics
-        .http
-        .received(Endpoint::Predict, body.len() as u64);
-    let permit = app.admission.enter()?;
-    let answer = work::run(&app, body, permit, answer).await?;
+pub async fn predict(State(app): State<Arc<App>>, request: Request) -> Result<Response, Error> {
+    let answer = work::run(&app, app.served(), Endpoint::Predict, request, answer).await?;
     Ok(json(StatusCode::OK, answer))
 }
 
-fn answer(app: &App, body: &[u8]) -> Result<Vec<u8>, Error> {
-    let limit = app.limits.max_batch_rows as usize;
-    let decoded = decode(body, &app.signature, limit);
-    let (rows, form) = decoded.inspect_err(|error| app.metrics.model.refused(error))?;
-    let predictions = score(app, rows)?;
-    let encoder = Encoder::new(app, SystemTime::now());
+fn answer(served: &Served, body: &[u8]) -> Result<Vec<u8>, Error> {
+    let decoded = decode(body, &served.signature, served.max_rows());
+    let (rows, form) = decoded.inspect_err(|error| served.metrics.model.refused(error))?;
+    let predictions = score(served, rows)?;
+    let encoder = Encoder::new(served, SystemTime::now());
     Ok(match form {
         Form::Single => encoder.encode(Answer::Single(&predictions)),
         Form::List => encoder.encode(Answer::List(&predictions)),
@@ -43,30 +41,35 @@ fn answer(app: &App, body: &[u8]) -> Result<Vec<u8>, Error> {
 /// Predicts and counts `rows`, which have the model's number of columns.
 ///
 /// # Errors
-/// `Invalid` if the model has no finite answer for a row: values far from all it was trained on
+/// `Invalid` if the model has no sensible answer for a row: values far from all it was trained on
 /// may overflow.
-pub fn score(app: &App, rows: Rows) -> Result<Predictions, Error> {
+pub fn score(served: &Served, rows: Rows) -> Result<Predictions, Error> {
     let Rows { values, filled } = rows;
-    let batch = Batch::new(values, app.signature.width());
+    let batch = Batch::new(values, served.signature.width());
     let batch = batch.map_err(|error| Error::Invalid(error.to_string()))?;
     let begin = Instant::now();
-    let predictions = app.model.model.predict(&batch);
-    let metrics = &app.metrics.model;
+    let predictions = served.model.model.predict(&batch);
+    let metrics = &served.metrics.model;
     metrics.inference.observe(begin.elapsed().as_secs_f64());
-    check_finite(&predictions)?;
+    check_size(&predictions)?;
     metrics.predicted(&batch, &filled, &predictions);
     Ok(predictions)
 }
 
-fn check_finite(predictions: &Predictions) -> Result<(), Error> {
+fn check_size(predictions: &Predictions) -> Result<(), Error> {
     let numbers: &[f64] = match predictions {
         Predictions::Classes { probabilities, .. } => probabilities.as_deref().unwrap_or_default(),
         Predictions::Values(values) => values,
     };
-    let Some(at) = numbers.iter().position(|number| !number.is_finite()) else {
+    let Some(at) = numbers.iter().position(|number| !is_sensible(*number)) else {
         return Ok(());
     };
     let row = at / (numbers.len() / predictions.rows());
     let message = format!("row {row}: the model has no finite answer for these values");
     Err(Error::Invalid(message))
+}
+
+/// NaN is not.
+fn is_sensible(number: f64) -> bool {
+    number.abs() <= LARGEST_VALUE
 }

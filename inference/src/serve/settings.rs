@@ -3,7 +3,7 @@
 use crate::load::is_name;
 use anyhow::{Context as _, ensure};
 use clap::Args as ClapArgs;
-use contract::config::{ModelSource, ServerConfig};
+use contract::config::{ModelConfig, ModelSource, ServerConfig};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -17,7 +17,7 @@ pub struct Args {
     /// Configuration as JSON.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Address for predictions and documentation [default: 127.0.0.1:8080].
+    /// Address for predictions and documentation, as 0.0.0.0:8080 [default: 127.0.0.1:8080].
     #[arg(long, value_name = "ADDRESS")]
     pub listen: Option<SocketAddr>,
     /// Address for metrics and health on a thread of their own.
@@ -45,37 +45,28 @@ pub struct Args {
     #[arg(long, value_name = "MILLISECONDS")]
     pub request_timeout_ms: Option<u64>,
     /// Seconds for which requests are still accepted after SIGTERM, not ready.
-    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=3600))]
     pub drain_delay: u64,
 }
 
-/// All that the server is told.
-#[derive(Debug)]
-pub struct Settings {
-    /// File and command line together.
-    pub config: ServerConfig,
+impl Args {
     /// Time between losing readiness and accepting nothing more.
-    pub drain_delay: Duration,
+    pub const fn drain_delay(&self) -> Duration {
+        Duration::from_secs(self.drain_delay)
+    }
 }
 
-impl Settings {
-    /// Reads the configuration file, if any, and lays the command line over it.
-    ///
-    /// # Errors
-    /// If the file cannot be read or something in it cannot work.
-    pub fn resolve(args: Args) -> anyhow::Result<Self> {
-        let mut config = match &args.config {
-            Some(path) => read(path)?,
-            None => ServerConfig::default(),
-        };
-        let drain_delay = Duration::from_secs(args.drain_delay);
-        overlay(&mut config, args);
-        check(&config)?;
-        Ok(Self {
-            config,
-            drain_delay,
-        })
-    }
+/// Reads the configuration file, if any, and lays the command line over it.
+///
+/// # Errors
+/// If the file cannot be read.
+pub fn resolve(args: Args) -> anyhow::Result<ServerConfig> {
+    let mut config = match &args.config {
+        Some(path) => read(path)?,
+        None => ServerConfig::default(),
+    };
+    overlay(&mut config, args);
+    Ok(config)
 }
 
 fn read(path: &Path) -> anyhow::Result<ServerConfig> {
@@ -85,6 +76,10 @@ fn read(path: &Path) -> anyhow::Result<ServerConfig> {
 
 fn overlay(config: &mut ServerConfig, args: Args) {
     let model = &mut config.model;
+    if args.model.is_some() {
+        // The checksum in the configuration is that of another file.
+        model.sha256 = None;
+    }
     set(&mut model.source, args.model.map(ModelSource::File));
     set(&mut model.name, args.name.map(Some));
     set(&mut model.version, args.model_version.map(Some));
@@ -107,7 +102,11 @@ fn set<T>(setting: &mut T, given: Option<T>) {
     }
 }
 
-fn check(config: &ServerConfig) -> anyhow::Result<()> {
+/// Whether the server can work with `config`.
+///
+/// # Errors
+/// What cannot work, and what is expected.
+pub fn check(config: &ServerConfig) -> anyhow::Result<()> {
     let limits = &config.limits;
     let at_least_one = [
         (
@@ -121,11 +120,11 @@ fn check(config: &ServerConfig) -> anyhow::Result<()> {
     for (name, value) in at_least_one {
         ensure!(value > 0, "{name} must be at least 1");
     }
-    let named = [
-        ("name", &config.model.name),
-        ("version", &config.model.version),
-    ];
-    for (what, name) in named {
+    check_model(&config.model)
+}
+
+fn check_model(model: &ModelConfig) -> anyhow::Result<()> {
+    for (what, name) in [("name", &model.name), ("version", &model.version)] {
         if let Some(name) = name {
             ensure!(
                 is_name(name),
@@ -133,5 +132,14 @@ fn check(config: &ServerConfig) -> anyhow::Result<()> {
             );
         }
     }
+    if let Some(sha256) = &model.sha256 {
+        let hex = sha256.len() == 64 && sha256.chars().all(|char| char.is_ascii_hexdigit());
+        ensure!(
+            hex,
+            "the model's sha256 must be 64 hex digits, not {sha256:?}"
+        );
+    }
+    let nowhere = model.source == ModelSource::File(String::new());
+    ensure!(!nowhere, "the path of the model file is empty");
     Ok(())
 }

@@ -1,15 +1,15 @@
-//! When the server stops.
+//! When the server stops, and how.
 
 use super::app::App;
+use hyper_util::server::graceful::GracefulShutdown;
 use std::io;
-use std::sync::Arc;
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Longest wait for the requests being worked on.
-pub const DRAIN: Duration = Duration::from_secs(20);
+const DRAIN: Duration = Duration::from_secs(20);
 
-/// SIGTERM and SIGINT.
+/// The signals that the server listens to.
 #[derive(Debug)]
 pub struct Signals {
     terminate: Signal,
@@ -17,7 +17,7 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// From now on the signals no longer end the process by themselves.
+    /// From now on SIGTERM and SIGINT no longer end the process by themselves.
     ///
     /// # Errors
     /// If the operating system refuses.
@@ -28,15 +28,40 @@ impl Signals {
         })
     }
 
-    /// Done once the server is to accept nothing more: readiness is off first, and stays so for
-    /// `delay` while requests still come, since load balancers learn of it late.
-    pub async fn stop(mut self, app: Arc<App>, delay: Duration) {
-        let name = tokio::select! {
+    /// From now on SIGHUP no longer ends the process by itself.
+    ///
+    /// # Errors
+    /// If the operating system refuses.
+    pub fn hangup() -> io::Result<Signal> {
+        signal(SignalKind::hangup())
+    }
+
+    /// Name of the next signal to stop.
+    pub async fn stop(&mut self) -> &'static str {
+        tokio::select! {
             _ = self.terminate.recv() => "SIGTERM",
             _ = self.interrupt.recv() => "SIGINT",
-        };
-        app.health.drain();
-        tracing::info!(signal = name, delay_seconds = delay.as_secs(), "stopping");
-        tokio::time::sleep(delay).await;
+        }
     }
+}
+
+/// Done once the server is to accept nothing more: readiness is off first, and stays so for
+/// `delay` while requests still come, since load balancers learn of it late. A second signal ends
+/// that wait.
+pub async fn begin(signals: &mut Signals, app: &App, delay: Duration) {
+    let name = signals.stop().await;
+    app.health.drain();
+    tracing::info!(signal = name, delay_seconds = delay.as_secs(), "stopping");
+    let _ = tokio::time::timeout(delay, signals.stop()).await;
+}
+
+/// Waits for the requests of the connections in `open`, but neither for ever nor after another
+/// signal.
+pub async fn finish(open: GracefulShutdown, signals: &mut Signals) {
+    let reason = tokio::select! {
+        () = open.shutdown() => return tracing::info!("stopped"),
+        () = tokio::time::sleep(DRAIN) => "they took too long",
+        name = signals.stop() => name,
+    };
+    tracing::warn!(reason, "stopped with requests unanswered");
 }

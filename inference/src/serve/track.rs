@@ -105,6 +105,10 @@ impl InFlight {
     }
 
     fn finish(mut self, response: &Response) {
+        let failure = response.extensions().get::<ErrorType>();
+        if failure == Some(&ErrorType::Cancelled) {
+            return;
+        }
         self.answered = true;
         let Metrics { http, .. } = &self.app.metrics;
         let seconds = self.begin.elapsed().as_secs_f64();
@@ -113,7 +117,7 @@ impl InFlight {
         if let Some(bytes) = response.body().size_hint().exact() {
             http.sent(self.endpoint, bytes);
         }
-        if let Some(kind) = response.extensions().get::<ErrorType>() {
+        if let Some(kind) = failure {
             http.failed(self.endpoint, *kind);
         }
     }

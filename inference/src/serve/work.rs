@@ -1,9 +1,10 @@
 //! Runs the synchronous part of a request: at once if it is short, else on a thread of its own.
 
-use super::admission::Permit;
 use super::app::App;
 use super::error::Error;
-use bytes::Bytes;
+use super::served::Served;
+use axum::extract::Request;
+use contract::labels::Endpoint;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -23,31 +24,35 @@ pub fn inline_bytes(row_time: Duration, columns: usize) -> usize {
     bytes.saturating_mul(shortest_row).min(LARGEST_INLINE)
 }
 
-/// Answers the request with `body` by `answer`, which needs no more than the app and the body.
+/// Receives the body of `request`, and answers it by `answer`.
 ///
 /// # Errors
-/// Those of `answer`; `Deadline` if it takes too long; `Internal` if it panics.
+/// Those of [`super::admission::Admission`] and of `answer`; `Deadline` if it takes too long;
+/// `Internal` if it panics.
 pub async fn run<T: Send + 'static>(
-    app: &Arc<App>,
-    body: Bytes,
-    permit: Permit,
-    answer: impl FnOnce(&App, &[u8]) -> Result<T, Error> + Send + 'static,
+    app: &App,
+    served: Arc<Served>,
+    endpoint: Endpoint,
+    request: Request,
+    answer: impl FnOnce(&Served, &[u8]) -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
-    if body.len() <= app.inline_bytes {
-        return answer(app, &body);
-    }
     let begin = Instant::now();
+    let body = app.admission.receive(request).await?;
+    app.metrics.http.received(endpoint, body.len() as u64);
+    let permit = app.admission.enter().await?;
+    if body.len() <= served.inline_bytes {
+        return answer(&served, &body);
+    }
     let deadline = Duration::from_millis(app.limits.request_timeout_ms);
-    let owned = Arc::clone(app);
     let task = tokio::task::spawn_blocking(move || {
         // Kept until the work is done, even when nobody waits for it any more.
         let _permit = permit;
         match begin.elapsed() < deadline {
-            true => answer(&owned, &body),
+            true => answer(&served, &body),
             false => Err(Error::Deadline(deadline)),
         }
     });
-    match tokio::time::timeout(deadline, task).await {
+    match tokio::time::timeout(deadline.saturating_sub(begin.elapsed()), task).await {
         Ok(Ok(answer)) => answer,
         Ok(Err(failure)) => {
             tracing::error!(%failure, "a prediction failed");

@@ -157,7 +157,9 @@ impl Server {
     }
 
     pub fn with(model: LoadedModel, limits: Limits) -> Self {
-        Self(Arc::new(App::new(model, limits, Duration::ZERO).unwrap()))
+        Self(Arc::new(
+            App::new(model, ModelConfig::default(), limits, Duration::ZERO).unwrap(),
+        ))
     }
 
     pub fn made(behaviour: Behaviour) -> Self {
@@ -185,7 +187,8 @@ impl Server {
 
     /// Value of a series, written as in the exposition.
     pub fn metric(&self, series: &str) -> f64 {
-        let text = String::from_utf8(self.0.metrics.render().unwrap()).unwrap();
+        let text =
+            String::from_utf8(self.0.metrics.render(&self.0.served().metrics).unwrap()).unwrap();
         let mut lines = text.lines().filter_map(|line| line.rsplit_once(' '));
         let found = lines.find(|(name, _)| *name == series);
         let (_, value) = found.unwrap_or_else(|| panic!("no series {series} in\n{text}"));

@@ -34,9 +34,33 @@ impl Process {
     }
 
     pub fn terminate(&self) {
+        self.signal("-TERM");
+    }
+
+    pub fn signal(&self, signal: &str) {
         let pid = self.child.id().to_string();
-        let sent = Command::new("kill").args(["-TERM", &pid]).status();
+        let sent = Command::new("kill").args([signal, &pid]).status();
         assert!(sent.unwrap().success());
+    }
+
+    /// Value of a series once it is `expected`, or after some seconds.
+    pub fn metric(&self, series: &str, expected: f64) -> f64 {
+        let begin = Instant::now();
+        loop {
+            let value = self.read_metric(series);
+            if value == expected || begin.elapsed() > Duration::from_secs(10) {
+                return value;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    fn read_metric(&self, series: &str) -> f64 {
+        let text = self.talk(&get("/metrics"));
+        let mut lines = text.lines().filter_map(|line| line.rsplit_once(' '));
+        let found = lines.find(|(name, _)| *name == series);
+        let (_, value) = found.unwrap_or_else(|| panic!("no series {series} in\n{text}"));
+        value.parse().unwrap()
     }
 
     /// The exit status, which must come within `limit`.
@@ -89,6 +113,11 @@ pub fn read_all(mut stream: TcpStream) -> String {
         bytes.extend_from_slice(&piece[..read]);
     }
     String::from_utf8(bytes).unwrap()
+}
+
+/// A request as bytes; the connection is to be closed after the answer.
+pub fn get(path: &str) -> Vec<u8> {
+    format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").into_bytes()
 }
 
 /// A request as bytes; the connection is to be closed after the answer.

@@ -138,18 +138,21 @@ impl HttpMetrics {
             })
     }
 
-    /// Makes the series of every route that does a model's work, so that their first increase is
-    /// seen, and of every other the one that says how often it is asked.
+    /// Makes the series that alerts look at, so that their first increase is seen: what routes
+    /// with a body answer and how they fail, and how long the one that most clients use takes. Of
+    /// every other route only the series that says how often it is asked.
     fn create_expected(&self) {
         for endpoint in Endpoint::ALL.iter().copied() {
             let (method, expected) = expected(endpoint);
             for status in expected {
                 self.answers(method, endpoint, *status);
             }
-            if method == Method::Post {
+            if endpoint == Endpoint::Predict {
                 self.duration(method, endpoint);
                 self.request_size(endpoint);
                 self.response_size(endpoint);
+            }
+            if method == Method::Post {
                 for kind in ErrorType::ALL {
                     self.errors(endpoint, *kind);
                 }

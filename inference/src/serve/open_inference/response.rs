@@ -3,9 +3,9 @@
 use super::request::Requested;
 use crate::artifact::Task;
 use crate::model::Predictions;
-use crate::serve::app::App;
 use crate::serve::encode::{issue, write_number};
 use crate::serve::error::{Echo, Error};
+use crate::serve::served::Served;
 use serde_json::{Value, json};
 use std::time::SystemTime;
 
@@ -135,8 +135,8 @@ impl Output {
     }
 
     /// Outputs of the served model, in the order in which all are given.
-    pub fn offered(app: &App) -> &'static [Self] {
-        match (app.signature.task, app.health.has_probabilities()) {
+    pub fn offered(served: &Served) -> &'static [Self] {
+        match (served.signature.task, served.probe.has_probabilities()) {
             (Task::Classification, true) => {
                 &[Self::Outcome, Self::Probabilities, Self::PredictionId]
             }
@@ -145,26 +145,29 @@ impl Output {
         }
     }
 
-    fn datatype(self, app: &App) -> DataType {
+    fn datatype(self, served: &Served) -> DataType {
         match self {
-            Self::Outcome if app.signature.whole_classes() => DataType::Int64,
+            Self::Outcome if served.signature.whole_classes() => DataType::Int64,
             Self::Outcome | Self::PredictionId => DataType::Bytes,
             Self::Probabilities | Self::Value => DataType::Fp64,
         }
     }
 
     /// Sizes after the first, which is the number of rows.
-    fn inner_shape(self, app: &App) -> Vec<usize> {
+    fn inner_shape(self, served: &Served) -> Vec<usize> {
         match self {
-            Self::Probabilities => vec![app.signature.classes.len()],
+            Self::Probabilities => vec![served.signature.classes.len()],
             Self::Outcome | Self::Value | Self::PredictionId => Vec::new(),
         }
     }
 }
 
 /// The outputs that a client wants; all without a wish.
-pub(super) fn select(app: &App, wanted: Option<&[Requested<'_>]>) -> Result<Vec<Output>, Error> {
-    let offered = Output::offered(app);
+pub(super) fn select(
+    served: &Served,
+    wanted: Option<&[Requested<'_>]>,
+) -> Result<Vec<Output>, Error> {
+    let offered = Output::offered(served);
     let Some(wanted) = wanted.filter(|wanted| !wanted.is_empty()) else {
         return Ok(offered.to_vec());
     };
@@ -189,25 +192,25 @@ pub(super) fn select(app: &App, wanted: Option<&[Requested<'_>]>) -> Result<Vec<
 }
 
 /// Model metadata: the inputs are the features, each of which may be a tensor of its own.
-pub(super) fn metadata(app: &App) -> Value {
-    let inputs = app.signature.features.iter().map(|feature| {
+pub(super) fn metadata(served: &Served) -> Value {
+    let inputs = served.signature.features.iter().map(|feature| {
         json!({ "name": feature.name, "datatype": DataType::Fp64.as_str(), "shape": [-1, 1] })
     });
-    let outputs = Output::offered(app).iter().map(|output| {
+    let outputs = Output::offered(served).iter().map(|output| {
         let mut shape = vec![json!(-1)];
-        shape.extend(output.inner_shape(app).into_iter().map(Value::from));
-        json!({ "name": output.as_str(), "datatype": output.datatype(app).as_str(), "shape": shape })
+        shape.extend(output.inner_shape(served).into_iter().map(Value::from));
+        json!({ "name": output.as_str(), "datatype": output.datatype(served).as_str(), "shape": shape })
     });
-    let width = app.signature.width();
+    let width = served.signature.width();
     json!({
-        "name": app.model.name,
-        "versions": [app.model.version],
+        "name": served.model.name,
+        "versions": [served.model.version],
         "platform": "smartcore_json",
         "inputs": inputs.collect::<Vec<_>>(),
         "outputs": outputs.collect::<Vec<_>>(),
         "properties": {
-            "algorithm": app.model.manifest.algorithm,
-            "task": app.model.manifest.task,
+            "algorithm": served.model.manifest.algorithm,
+            "task": served.model.manifest.task,
             "one_tensor": format!("[-1, {width}]: all inputs in one tensor, columns in this order"),
         },
     })
@@ -216,16 +219,16 @@ pub(super) fn metadata(app: &App) -> Value {
 /// Writes answers about predictions made at one time.
 #[derive(Debug)]
 pub(super) struct Writer<'a> {
-    app: &'a App,
+    served: &'a Served,
     predictions: &'a Predictions,
     time: SystemTime,
     out: Vec<u8>,
 }
 
 impl<'a> Writer<'a> {
-    pub(super) fn new(app: &'a App, predictions: &'a Predictions, time: SystemTime) -> Self {
+    pub(super) fn new(served: &'a Served, predictions: &'a Predictions, time: SystemTime) -> Self {
         Self {
-            app,
+            served,
             predictions,
             time,
             out: Vec::with_capacity(256 + predictions.rows() * 128),
@@ -235,8 +238,8 @@ impl<'a> Writer<'a> {
     /// The answer as JSON.
     pub(super) fn write(mut self, id: &str, outputs: &[Output]) -> Vec<u8> {
         let head = json!({
-            "model_name": self.app.model.name,
-            "model_version": self.app.model.version,
+            "model_name": self.served.model.name,
+            "model_version": self.served.model.version,
             "id": id,
         })
         .to_string();
@@ -252,8 +255,8 @@ impl<'a> Writer<'a> {
 
     fn output(&mut self, output: Output) {
         let mut shape = vec![self.predictions.rows()];
-        shape.extend(output.inner_shape(self.app));
-        let datatype = output.datatype(self.app).as_str();
+        shape.extend(output.inner_shape(self.served));
+        let datatype = output.datatype(self.served).as_str();
         let head = json!({ "name": output.as_str(), "datatype": datatype, "shape": shape });
         self.text(head.to_string().trim_end_matches('}'));
         self.text(",\"data\":[");
@@ -273,7 +276,7 @@ impl<'a> Writer<'a> {
 
     fn ids(&mut self) {
         for row in 0..self.predictions.rows() {
-            let id = issue(self.app, self.predictions, row, self.time);
+            let id = issue(self.served, self.predictions, row, self.time);
             self.text(if row == 0 { "\"" } else { ",\"" });
             self.out.extend_from_slice(&id);
             self.text("\"");
@@ -281,7 +284,7 @@ impl<'a> Writer<'a> {
     }
 
     fn classes(&mut self, labels: &[usize]) {
-        let signature = &self.app.signature;
+        let signature = &self.served.signature;
         let whole = signature.whole_classes();
         for (row, label) in labels.iter().enumerate() {
             let class = &signature.classes[*label];

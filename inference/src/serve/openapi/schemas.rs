@@ -2,9 +2,9 @@
 
 use crate::artifact::{Feature, FeatureKind, Task};
 use crate::model::Predictions;
-use crate::serve::app::App;
 use crate::serve::encode::{Answer, Encoder, issue};
 use crate::serve::open_inference::DataType;
+use crate::serve::served::Served;
 use contract::labels::Endpoint;
 use serde_json::{Map, Value, json};
 use std::time::SystemTime;
@@ -12,12 +12,12 @@ use utoipa::openapi::schema::{AnyOfBuilder, ArrayBuilder, Object, ObjectBuilder,
 use utoipa::openapi::{Ref, RefOr};
 
 /// Every named schema.
-pub(super) fn all(app: &App) -> Vec<(&'static str, RefOr<Schema>)> {
+pub(super) fn all(served: &Served) -> Vec<(&'static str, RefOr<Schema>)> {
     vec![
-        ("Row", row(app).into()),
+        ("Row", row(served).into()),
         ("PredictRequest", predict_request().into()),
-        ("PredictAnswer", predict_answer(app).into()),
-        ("Truth", truth(app).into()),
+        ("PredictAnswer", predict_answer(served).into()),
+        ("Truth", truth(served).into()),
         ("FeedbackRequest", one_or_many("Truth").into()),
         ("FeedbackAnswer", feedback_answer().into()),
         ("InferRequest", infer_request().into()),
@@ -28,25 +28,25 @@ pub(super) fn all(app: &App) -> Vec<(&'static str, RefOr<Schema>)> {
 }
 
 /// A body that the server accepts, for the schema called `name`.
-pub(super) fn example(app: &App, name: &str) -> Value {
+pub(super) fn example(served: &Served, name: &str) -> Value {
     match name {
-        "FeedbackRequest" => truth_example(app),
+        "FeedbackRequest" => truth_example(served),
         "InferRequest" => json!({
             "inputs": [{
                 "name": "rows",
                 "datatype": DataType::Fp64.as_str(),
-                "shape": [1, app.signature.width()],
-                "data": [example_values(app)],
+                "shape": [1, served.signature.width()],
+                "data": [example_values(served)],
             }]
         }),
-        _ => row_example(app),
+        _ => row_example(served),
     }
 }
 
 /// What the server answers to the example.
-pub(super) fn example_answer(app: &App, endpoint: Endpoint) -> Option<Value> {
-    let predictions = app.health.example()?;
-    let encoder = Encoder::new(app, SystemTime::now());
+pub(super) fn example_answer(served: &Served, endpoint: Endpoint) -> Option<Value> {
+    let predictions = served.probe.example()?;
+    let encoder = Encoder::new(served, SystemTime::now());
     let answer = encoder.encode(Answer::Single(predictions));
     match endpoint {
         Endpoint::Predict => serde_json::from_slice(&answer).ok(),
@@ -56,15 +56,15 @@ pub(super) fn example_answer(app: &App, endpoint: Endpoint) -> Option<Value> {
 }
 
 /// The features of a typical row, by name.
-fn row_example(app: &App) -> Value {
-    let names = app.signature.features.iter().map(|f| f.name.clone());
-    Value::Object(names.zip(example_values(app)).collect::<Map<_, _>>())
+fn row_example(served: &Served) -> Value {
+    let names = served.signature.features.iter().map(|f| f.name.clone());
+    Value::Object(names.zip(example_values(served)).collect::<Map<_, _>>())
 }
 
-fn example_values(app: &App) -> Vec<Value> {
-    let features = app.signature.features.iter();
+fn example_values(served: &Served) -> Vec<Value> {
+    let features = served.signature.features.iter();
     features
-        .zip(&app.signature.example)
+        .zip(&served.signature.example)
         .map(|(feature, value)| match feature.kind {
             FeatureKind::Integer => Value::from(*value as i64),
             FeatureKind::Float => Value::from(*value),
@@ -73,16 +73,16 @@ fn example_values(app: &App) -> Vec<Value> {
 }
 
 /// An id as if class 0 or the value 0 had been predicted now.
-fn truth_example(app: &App) -> Value {
-    let predictions = match app.signature.task {
+fn truth_example(served: &Served) -> Value {
+    let predictions = match served.signature.task {
         Task::Classification => Predictions::Classes {
             labels: vec![0],
             probabilities: None,
         },
         Task::Regression => Predictions::Values(vec![0.0]),
     };
-    let id = issue(app, &predictions, 0, SystemTime::now());
-    let actual = match app.signature.classes.first() {
+    let id = issue(served, &predictions, 0, SystemTime::now());
+    let actual = match served.signature.classes.first() {
         Some(class) => serde_json::from_str(&class.value).unwrap_or_default(),
         None => json!(0.0),
     };
@@ -105,8 +105,8 @@ fn list(of: impl Into<RefOr<Schema>>) -> ArrayBuilder {
     ArrayBuilder::new().items(of.into())
 }
 
-fn row(app: &App) -> Schema {
-    let features = app.signature.features.iter();
+fn row(served: &Served) -> Schema {
+    let features = served.signature.features.iter();
     let object = features.fold(ObjectBuilder::new(), |object, feature| {
         let object = object.property(&feature.name, property(feature));
         match feature.fill {
@@ -114,7 +114,7 @@ fn row(app: &App) -> Schema {
             None => object.required(&feature.name),
         }
     });
-    object.examples([row_example(app)]).into()
+    object.examples([row_example(served)]).into()
 }
 
 fn property(feature: &Feature) -> Schema {
@@ -142,11 +142,11 @@ fn predict_request() -> Schema {
         .into()
 }
 
-fn predict_answer(app: &App) -> Schema {
+fn predict_answer(served: &Served) -> Schema {
     let object = ObjectBuilder::new()
         .property("model_version", string("Version of the model."))
         .property("prediction_id", string("Names the prediction in feedback."));
-    match app.signature.task {
+    match served.signature.task {
         Task::Classification => object
             .property(
                 "outcome",
@@ -163,8 +163,8 @@ fn predict_answer(app: &App) -> Schema {
     }
 }
 
-fn truth(app: &App) -> Schema {
-    let actual = match app.signature.task {
+fn truth(served: &Served) -> Schema {
+    let actual = match served.signature.task {
         Task::Classification => "The true class.",
         Task::Regression => "The true value.",
     };
