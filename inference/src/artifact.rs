@@ -1,7 +1,6 @@
 //! The model file: one JSON document, plain or gzip, that carries all that serving and
 //! monitoring need. Written by training, read by loading; see `docs/model-file.md`.
 
-use crate::engine::Scaling;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
@@ -272,6 +271,16 @@ impl Profile {
     pub fn bin(&self, value: f64) -> usize {
         self.edges.partition_point(|edge| *edge < value)
     }
+}
+
+/// What turns a feature into its standard score, `(x - mean) / deviation`; one of each per feature.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Scaling {
+    /// Mean of the training rows.
+    pub mean: Vec<f64>,
+    /// Standard deviation of the training rows; 1 for a constant feature.
+    pub deviation: Vec<f64>,
 }
 
 /// A row with the prediction that the trained model gave for it.

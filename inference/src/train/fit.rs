@@ -10,8 +10,8 @@ mod trees;
 
 use super::data::{Data, Target};
 use super::parameters::{self, ParameterError};
-use crate::artifact::{Algorithm, Task};
-use crate::engine::{Matrix, Scaling};
+use crate::artifact::{Algorithm, Scaling, Task};
+use crate::engine::Matrix;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::{RawValue, to_raw_value};
