@@ -48,7 +48,7 @@ pub enum Defect {
         task: Task,
     },
     /// The document does not have the fields of the estimator.
-    #[error("the estimator is not a {algorithm}: {source}")]
+    #[error("the estimator is not a {algorithm}")]
     Fields {
         /// The algorithm expected.
         algorithm: Algorithm,

@@ -5,6 +5,8 @@
 //!                                                                                │
 //! request ─decode→ rows of the client ─validate→ Batch ─predict→ Predictions ─encode→ answer
 //! ```
+//!
+//! An error says what failed, and its source why: whoever shows one shows the chain.
 #![forbid(unsafe_code)]
 
 pub mod artifact;

@@ -25,7 +25,7 @@ struct Row {
 #[derive(Debug, thiserror::Error)]
 pub enum TableError {
     /// The file cannot be opened.
-    #[error("failed to open {path}: {source}")]
+    #[error("failed to open {path}")]
     Open {
         /// The file.
         path: String,
@@ -33,7 +33,7 @@ pub enum TableError {
         source: std::io::Error,
     },
     /// The text is not CSV, or reading it failed.
-    #[error("failed to read CSV: {0}")]
+    #[error("failed to read CSV")]
     Csv(#[from] csv::Error),
     /// The text is in another encoding.
     #[error("line {line} is not UTF-8: text in UTF-8 is expected")]

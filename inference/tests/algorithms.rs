@@ -148,8 +148,9 @@ fn more_neighbours_than_rows_are_refused() {
     let table = rows("a", |index| index.to_string());
     let mut options = options("y", Algorithm::Knn);
     options.parameters = vec![("k".to_owned(), "50".to_owned())];
-    let error = train(&table, &options).unwrap_err().to_string();
-    assert!(error.contains("k is 50, expected 1 to 10"), "{error}");
+    let error = anyhow::Error::new(train(&table, &options).unwrap_err());
+    let expected = "the fitted estimator cannot be served: k is 50, expected 1 to 10";
+    assert_eq!(format!("{error:#}"), expected);
 }
 
 #[test]

@@ -145,6 +145,16 @@ fn a_missing_target_names_the_columns_there_are() {
 }
 
 #[test]
+fn a_cause_is_told_once() {
+    let said = stderr(
+        &["predict", "--model", "diabetes", "--data", "absent.csv"],
+        "",
+    );
+    let cause = "No such file or directory (os error 2)";
+    assert_eq!(said, format!("error: failed to open absent.csv: {cause}\n"));
+}
+
+#[test]
 fn rows_are_predicted_by_column_name_whatever_the_order() {
     let header = "Age,Outcome,BMI,Glucose,Insulin,BloodPressure,Pregnancies,SkinThickness,DiabetesPedigreeFunction";
     let rows = format!("{header}\n50,1,33.6,148,0,72,6,35,0.627\n31,0,26.6,85,0,66,1,29,0.351\n");

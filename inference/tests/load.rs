@@ -95,12 +95,12 @@ fn broken(document: &Value, pointer: &str, value: Value) -> (LoadFailure, String
 #[case("/scaling/deviation/3", json!(0.0), "not above 0")]
 #[case("/scaling/deviation/3", json!(null), "not a model file")]
 #[case("/format", json!("one"), "not a model file")]
-#[case("/estimator", json!({}), "is not a logistic-regression")]
+#[case("/estimator", json!({}), "is not a logistic-regression: missing field")]
 #[case("/estimator/classes", json!([0, 1, 2]), "classes are not 0 to 1")]
 #[case("/estimator/coefficients/nrows", json!(2), "coefficients are 2 × 8 with 8 values")]
 #[case("/estimator/coefficients/values", json!([]), "with 0 values")]
 #[case("/estimator/coefficients/ncols", json!(u64::MAX), "expected 1 × 8")]
-#[case("/estimator/intercept/values/0", json!(null), "is not a logistic-regression")]
+#[case("/estimator/intercept/values/0", json!(null), "is not a logistic-regression: invalid type: null")]
 fn a_logistic_regression_that_contradicts_itself_is_refused(
     #[case] pointer: &str,
     #[case] value: Value,

@@ -60,7 +60,7 @@ pub enum FitError {
     #[error("fitting failed: {0}")]
     Failed(String),
     /// The estimator cannot be written.
-    #[error("failed to write the estimator: {0}")]
+    #[error("failed to write the estimator")]
     Write(#[from] serde_json::Error),
 }
 

@@ -10,10 +10,10 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, thiserror::Error)]
 pub enum SaveError {
     /// The model cannot be put into JSON.
-    #[error("failed to encode the model: {0}")]
+    #[error("failed to encode the model")]
     Encode(#[from] serde_json::Error),
     /// The disk.
-    #[error("failed to write {path}: {source}")]
+    #[error("failed to write {path}")]
     Write {
         /// The file.
         path: PathBuf,
@@ -68,4 +68,21 @@ fn put(path: &Path, bytes: &[u8]) -> io::Result<()> {
 pub fn sha256(bytes: &[u8]) -> String {
     let digest = Sha256::digest(bytes);
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_is_told_once_with_its_cause() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("absent/model.json");
+        let error = anyhow::Error::new(write(&path, b"model").unwrap_err());
+        let expected = format!(
+            "failed to write {}: No such file or directory (os error 2)",
+            path.display()
+        );
+        assert_eq!(format!("{error:#}"), expected);
+    }
 }
