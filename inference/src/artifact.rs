@@ -267,6 +267,15 @@ pub struct Profile {
 }
 
 impl Profile {
+    /// `value` as an edge: 0 or of a size from 1e-100 to 1e100, so that the digits of two of them
+    /// fit in a label value.
+    pub fn edge(value: f64) -> f64 {
+        if value.abs() < 1e-100 {
+            return 0.0;
+        }
+        value.clamp(-1e100, 1e100)
+    }
+
     /// Index of the bin that holds `value`.
     pub fn bin(&self, value: f64) -> usize {
         self.edges.partition_point(|edge| *edge < value)

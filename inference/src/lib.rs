@@ -15,6 +15,7 @@ pub mod engine;
 pub mod evaluate;
 pub mod load;
 pub mod model;
+pub mod names;
 pub mod predict;
 pub mod report;
 pub mod serve;

@@ -19,7 +19,7 @@ use std::error::Error;
 use std::iter;
 use std::path::Path;
 
-pub use check::{LONGEST_NAME, MOST_FEATURES, is_name};
+pub use crate::names::is_name;
 pub use read::{LARGEST_PACKED, LARGEST_UNPACKED};
 
 /// A model that passed every check, with what the server says about it.

@@ -2,12 +2,11 @@
 
 use crate::artifact::{Feature, FeatureKind, Task};
 use crate::table::{CellProblem, Table, TableError};
+use contract::limits::MOST_CLASSES;
 use std::collections::BTreeSet;
 
 /// A numeric target with at most this many distinct values, all whole, is taken for classes.
 pub const MOST_CLASSES_BY_DEFAULT: usize = 10;
-/// More classes than this are refused: each is a label value on several metrics.
-pub const MOST_CLASSES: usize = 100;
 /// Fewer rows than this are refused: nothing is left to learn from or to report on.
 const FEWEST_ROWS: usize = 10;
 
