@@ -1,6 +1,7 @@
 //! Table → numbers to fit.
 
 use crate::artifact::{Feature, FeatureKind, Task};
+use crate::names::{self, NameError};
 use crate::table::{CellProblem, Table, TableError};
 use contract::limits::MOST_CLASSES;
 use std::collections::BTreeSet;
@@ -19,6 +20,9 @@ pub enum DataError {
     /// An empty cell of a feature, and no imputation asked for.
     #[error("{0}; --impute-missing puts the column's median there")]
     Missing(TableError),
+    /// Columns or classes whose names a model cannot have.
+    #[error(transparent)]
+    Name(#[from] NameError),
     /// Too few rows.
     #[error("{found} rows are too few: at least {FEWEST_ROWS} are needed")]
     FewRows {
@@ -112,22 +116,17 @@ impl<'a> Frame<'a> {
         impute: bool,
     ) -> Result<Self, DataError> {
         let at = table.column(target)?;
-        if table.columns().len() == 1 {
-            let target = target.to_owned();
-            return Err(DataError::NoFeatures { target });
-        }
-        if table.rows() < FEWEST_ROWS {
-            return Err(DataError::FewRows {
-                found: table.rows(),
-            });
-        }
         let features = (0..table.columns().len()).filter(|column| *column != at);
-        let columns: Result<Vec<_>, DataError> = features
+        let names: Vec<&str> = features
             .clone()
+            .map(|column| table.columns()[column].as_str())
+            .collect();
+        check(table, target, &names)?;
+        let columns: Result<_, DataError> = features
             .map(|column| feature(table, column, impute))
             .collect();
         Ok(Self {
-            names: features.map(|column| &*table.columns()[column]).collect(),
+            names,
             columns: columns?,
             target: Target::new(table, at, task)?,
         })
@@ -160,6 +159,21 @@ impl<'a> Frame<'a> {
             target: self.target.rows(rows),
         }
     }
+}
+
+fn check(table: &Table, target: &str, features: &[&str]) -> Result<(), DataError> {
+    if features.is_empty() {
+        let target = target.to_owned();
+        return Err(DataError::NoFeatures { target });
+    }
+    if table.rows() < FEWEST_ROWS {
+        return Err(DataError::FewRows {
+            found: table.rows(),
+        });
+    }
+    names::target(target)?;
+    names::features(features)?;
+    Ok(())
 }
 
 fn feature(table: &Table, column: usize, impute: bool) -> Result<Vec<Option<f64>>, DataError> {
@@ -252,6 +266,8 @@ impl Target {
                 found: names.len(),
             });
         }
+        let classes: Vec<&str> = names.iter().map(String::as_str).collect();
+        names::classes(&classes)?;
         let counted = self.groups().into_iter().zip(names);
         match counted.into_iter().find(|(rows, _)| rows.len() < 2) {
             None => Ok(()),
@@ -374,6 +390,31 @@ mod tests {
         let table = table(values);
         let error = frame(&table, task).unwrap_err().to_string();
         assert!(error.contains(message), "{error}");
+    }
+
+    #[rstest]
+    #[case("@prediction", "a", "a feature cannot be named \"@prediction\"")]
+    #[case("a\u{7}", "a", "\"a\\u{7}\" is no name for a feature: 1 to 128 bytes")]
+    #[case(&"ü".repeat(65), "a", "is no name for a feature: 1 to 128 bytes")]
+    #[case("x", &"a".repeat(129), "is no name for a class: 1 to 128 bytes")]
+    fn names_that_no_model_can_have_are_refused_before_fitting(
+        #[case] feature: &str,
+        #[case] class: &str,
+        #[case] message: &str,
+    ) {
+        let rows = format!("1,{class}\n2,b\n").repeat(5);
+        let table = Table::read(format!("{feature},y\n{rows}").as_bytes()).unwrap();
+        let error = frame(&table, None).unwrap_err().to_string();
+        assert!(error.contains(message), "{error}");
+    }
+
+    #[test]
+    fn more_features_than_a_model_can_have_are_refused_as_when_loading() {
+        let header: String = (0..301).map(|column| format!("f{column},")).collect();
+        let rows = format!("{}0\n", "1,".repeat(301)).repeat(10);
+        let table = Table::read(format!("{header}y\n{rows}").as_bytes()).unwrap();
+        let error = frame(&table, None).unwrap_err().to_string();
+        assert_eq!(error, "301 features, expected 1 to 300");
     }
 
     #[test]
