@@ -121,10 +121,11 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
 }
 
 fn train(args: TrainArgs) -> anyhow::Result<()> {
-    let out = args.out.clone();
-    let table = Table::open(&args.data)?;
+    let (data, out) = (args.data.clone(), args.out.clone());
     let derived = args.task.is_none();
     let options = args.options()?;
+    save::check(&out)?;
+    let table = Table::open(&data)?;
     let bar = progress_bar();
     let file = train::train(&table, &options, |step| {
         bar.set_message(step.as_str());

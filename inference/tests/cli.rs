@@ -121,9 +121,27 @@ fn a_bad_option_is_refused_and_leaves_no_file(#[case] more: &[&str], #[case] mes
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 }
 
+#[rstest]
+#[case("absent/wine.json", "No such file or directory")]
+#[case("", "is not a regular file")]
+fn a_destination_that_cannot_be_written_is_refused_before_the_data_is_read(
+    #[case] out: &str,
+    #[case] message: &str,
+) {
+    let folder = folder();
+    let out = folder.path().join(out).display().to_string();
+    let more = ["--algorithm", "knn", "--name", "wine", "--out", &out];
+    let mut all = vec!["train", "--data", "absent.csv", "--target", "target"];
+    all.extend(more);
+    let said = stderr(&all, "");
+    assert!(said.contains(&out) && said.contains(message), "{said}");
+}
+
 #[test]
 fn a_missing_target_names_the_columns_there_are() {
     let data = data("diabetes.csv").display().to_string();
+    let folder = folder();
+    let out = folder.path().join("model.json").display().to_string();
     let said = stderr(
         &[
             "train",
@@ -134,7 +152,7 @@ fn a_missing_target_names_the_columns_there_are() {
             "--algorithm",
             "knn",
             "--out",
-            "/dev/null",
+            &out,
         ],
         "",
     );
