@@ -10,7 +10,7 @@ use crate::table::Table;
 use crate::train::{self, Options, Step, save};
 use anyhow::{Context, bail};
 use clap::{Args, Parser, Subcommand};
-use contract::config::{Builtin, ModelConfig, ModelSource};
+use contract::config::{ModelConfig, ModelSource};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -80,9 +80,9 @@ pub struct TrainArgs {
 /// Of `evaluate`.
 #[derive(Debug, Args)]
 pub struct EvaluateArgs {
-    /// Model file, or the name of a built-in model (diabetes).
-    #[arg(long)]
-    model: String,
+    /// Model file; without it the built-in diabetes model.
+    #[arg(long, value_name = "FILE")]
+    model: Option<String>,
     /// CSV file with a header line, the features and the target.
     #[arg(long)]
     data: PathBuf,
@@ -91,9 +91,9 @@ pub struct EvaluateArgs {
 /// Of `predict`.
 #[derive(Debug, Args)]
 pub struct PredictArgs {
-    /// Model file, or the name of a built-in model (diabetes).
-    #[arg(long)]
-    model: String,
+    /// Model file; without it the built-in diabetes model.
+    #[arg(long, value_name = "FILE")]
+    model: Option<String>,
     /// CSV file with a header line and the features in any order; - reads standard input.
     #[arg(long)]
     data: PathBuf,
@@ -198,7 +198,7 @@ fn progress_bar() -> ProgressBar {
 }
 
 fn print_evaluation(args: &EvaluateArgs) -> anyhow::Result<()> {
-    let model = open(&args.model)?;
+    let model = open(args.model.clone())?;
     let table = Table::open(&args.data)?;
     let report = &evaluate(&model, &table)?;
     let classes = model.manifest.classes.as_slice();
@@ -210,7 +210,7 @@ fn print_evaluation(args: &EvaluateArgs) -> anyhow::Result<()> {
 }
 
 fn print_predictions(args: &PredictArgs) -> anyhow::Result<()> {
-    let model = open(&args.model)?;
+    let model = open(args.model.clone())?;
     let table = if args.data == Path::new("-") {
         Table::read(io::stdin().lock())?
     } else {
@@ -229,11 +229,8 @@ fn print_predictions(args: &PredictArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn open(model: &str) -> anyhow::Result<LoadedModel> {
-    let source = match model {
-        "diabetes" => ModelSource::Builtin(Builtin::Diabetes),
-        path => ModelSource::File(path.to_owned()),
-    };
+fn open(model: Option<String>) -> anyhow::Result<LoadedModel> {
+    let source = model.map(ModelSource::File).unwrap_or_default();
     let config = ModelConfig {
         source,
         ..ModelConfig::default()

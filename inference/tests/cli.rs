@@ -164,10 +164,7 @@ fn a_missing_target_names_the_columns_there_are() {
 
 #[test]
 fn a_cause_is_told_once() {
-    let said = stderr(
-        &["predict", "--model", "diabetes", "--data", "absent.csv"],
-        "",
-    );
+    let said = stderr(&["predict", "--data", "absent.csv"], "");
     let cause = "No such file or directory (os error 2)";
     assert_eq!(said, format!("error: failed to open absent.csv: {cause}\n"));
 }
@@ -176,7 +173,7 @@ fn a_cause_is_told_once() {
 fn rows_are_predicted_by_column_name_whatever_the_order() {
     let header = "Age,Outcome,BMI,Glucose,Insulin,BloodPressure,Pregnancies,SkinThickness,DiabetesPedigreeFunction";
     let rows = format!("{header}\n50,1,33.6,148,0,72,6,35,0.627\n31,0,26.6,85,0,66,1,29,0.351\n");
-    let output = inference(&["predict", "--model", "diabetes", "--data", "-"], &rows);
+    let output = inference(&["predict", "--data", "-"], &rows);
     assert_eq!(text(&output.stderr), "ignored columns: Outcome\n");
     let said: Vec<serde_json::Value> = text(&output.stdout)
         .lines()
@@ -201,7 +198,7 @@ fn rows_are_predicted_by_column_name_whatever_the_order() {
     "line 2, column \"Glucose\": the cell is empty"
 )]
 fn rows_that_cannot_be_predicted_are_refused(#[case] rows: &str, #[case] message: &str) {
-    let said = stderr(&["predict", "--model", "diabetes", "--data", "-"], rows);
+    let said = stderr(&["predict", "--data", "-"], rows);
     assert!(said.contains(message), "{said}");
 }
 
@@ -239,16 +236,7 @@ fn a_class_that_the_model_does_not_know_is_named() {
     let folder = folder();
     let file = folder.path().join("rows.csv");
     std::fs::write(&file, rows).unwrap();
-    let said = stderr(
-        &[
-            "evaluate",
-            "--model",
-            "diabetes",
-            "--data",
-            &file.display().to_string(),
-        ],
-        "",
-    );
+    let said = stderr(&["evaluate", "--data", &file.display().to_string()], "");
     assert!(
         said.contains(
             "\"maybe\" in column \"Outcome\" is no class of the model; its classes are: 0, 1"
@@ -257,8 +245,11 @@ fn a_class_that_the_model_does_not_know_is_named() {
     );
 }
 
-#[test]
-fn a_model_that_does_not_load_says_why() {
-    let said = stderr(&["predict", "--model", "absent.json", "--data", "-"], "");
-    assert!(said.starts_with("error: NotFound: absent.json"), "{said}");
+#[rstest]
+#[case("absent.json", "error: NotFound: absent.json: No such file")]
+#[case("diabetes", "error: NotFound: diabetes: No such file")]
+#[case("", "error: NotFound: the path of the model file is empty")]
+fn a_model_that_does_not_load_says_why(#[case] model: &str, #[case] message: &str) {
+    let said = stderr(&["predict", "--model", model, "--data", "-"], "");
+    assert!(said.starts_with(message), "{said}");
 }
