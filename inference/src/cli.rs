@@ -7,7 +7,7 @@ use crate::predict;
 use crate::report::Readable;
 use crate::serve;
 use crate::table::Table;
-use crate::train::{self, Options, Step, save};
+use crate::train::{self, Options, Step, parameters, save};
 use anyhow::{Context, bail};
 use clap::{Args, Parser, Subcommand};
 use contract::config::{ModelConfig, ModelSource};
@@ -40,6 +40,7 @@ pub enum Command {
 
 /// Of `train`.
 #[derive(Debug, Args)]
+#[command(after_long_help = parameters::help())]
 pub struct TrainArgs {
     /// CSV file with a header line.
     #[arg(long)]
@@ -69,7 +70,7 @@ pub struct TrainArgs {
     /// Fill empty cells with the median of their column; without it they are errors.
     #[arg(long)]
     impute_missing: bool,
-    /// Hyper-parameter of the algorithm; may be repeated.
+    /// Hyper-parameter of the algorithm; may be repeated. --help lists all of them.
     #[arg(long = "param", value_name = "KEY=VALUE", value_parser = parse_parameter)]
     parameters: Vec<(String, String)>,
     /// Model file to write; gzip if it ends in .gz.

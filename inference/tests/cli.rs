@@ -106,7 +106,7 @@ fn an_existing_file_is_replaced_by_the_same_bytes_and_nothing_else_is_left() {
 
 #[rstest]
 #[case(&["--algorithm", "lasso"], "lasso does not exist for classification")]
-#[case(&["--algorithm", "knn", "--param", "n=3"], "unknown field `n`, expected `k`")]
+#[case(&["--algorithm", "knn", "--param", "n=3"], "--param n: there is no such hyper-parameter; the algorithm has k")]
 #[case(&["--algorithm", "knn", "--target-typo", "x"], "unexpected argument")]
 #[case(&["--algorithm", "magic"], "possible values: logistic-regression")]
 #[case(&["--algorithm", "knn", "--param", "k"], "expected KEY=VALUE")]
@@ -135,6 +135,18 @@ fn a_destination_that_cannot_be_written_is_refused_before_the_data_is_read(
     all.extend(more);
     let said = stderr(&all, "");
     assert!(said.contains(&out) && said.contains(message), "{said}");
+}
+
+#[test]
+fn the_hyper_parameters_of_every_algorithm_are_in_the_help() {
+    let said = stdout(&["train", "--help"], "");
+    for expected in [
+        "  random-forest\n    trees=100: a whole number from 1 to 65535\n        Number of trees.\n",
+        "  svm, regression\n    kernel=rbf: linear or rbf\n",
+        "  gaussian-nb\n    none\n",
+    ] {
+        assert!(said.contains(expected), "{expected:?} is not in {said}");
+    }
 }
 
 #[test]
