@@ -2,7 +2,8 @@
 
 use crate::artifact::{Algorithm, Manifest, Task};
 use crate::evaluate::evaluate;
-use crate::load::{self, LoadedModel, is_name};
+use crate::load::{self, LoadedModel};
+use crate::names::{is_name, listed};
 use crate::predict;
 use crate::report::Readable;
 use crate::serve;
@@ -220,7 +221,7 @@ fn print_predictions(args: &PredictArgs) -> anyhow::Result<()> {
     let batch = predict::rows(&model.manifest, &table)?;
     let ignored = predict::ignored(&model.manifest, &table);
     if !ignored.is_empty() {
-        writeln!(io::stderr(), "ignored columns: {}", ignored.join(", "))?;
+        writeln!(io::stderr(), "ignored columns: {}", listed(ignored))?;
     }
     let mut out = io::BufWriter::new(io::stdout().lock());
     for row in predict::predict(&model, &batch) {

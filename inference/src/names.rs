@@ -1,8 +1,12 @@
-//! What a model and its parts may be called: names become parts of URLs and label values.
+//! What a model and its parts may be called: names become parts of URLs and label values. And how
+//! messages list them.
 
 use contract::labels::PREDICTION_FEATURE;
 use contract::limits::{LONGEST_NAME, MOST_FEATURES};
 use std::collections::HashSet;
+
+/// Names in one message.
+const MOST_LISTED: usize = 20;
 
 /// Names that cannot be used.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -94,7 +98,31 @@ fn label(what: &'static str, name: &str) -> Result<(), NameError> {
     Err(NameError::Label { what, name })
 }
 
+/// `a, b, c and 5 more`: as many as a person reads.
+pub fn listed<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+    let mut names = names.into_iter();
+    let first: Vec<String> = names.by_ref().take(MOST_LISTED).map(shortened).collect();
+    match names.count() {
+        0 => first.join(", "),
+        more => format!("{} and {more} more", first.join(", ")),
+    }
+}
+
 /// At most as much of it as a person needs to find it.
 pub fn shortened(name: &str) -> String {
     name.chars().take(LONGEST_NAME).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_is_no_longer_than_a_message_can_be() {
+        assert_eq!(listed(["a", "b"]), "a, b");
+        let names: Vec<String> = (0..300).map(|at| format!("f{at}")).collect();
+        let list = listed(names.iter().map(String::as_str));
+        assert!(list.starts_with("f0, f1, ") && list.ends_with(", f19 and 280 more"));
+        assert_eq!(listed(["x".repeat(1_000_000).as_str()]).len(), LONGEST_NAME);
+    }
 }

@@ -1,5 +1,6 @@
 //! CSV → a table whose every cell can be named in an error.
 
+use crate::names;
 use std::collections::HashSet;
 use std::io::Read;
 use std::path::Path;
@@ -165,7 +166,7 @@ impl Table {
         let found = self.columns.iter().position(|column| column == name);
         found.ok_or_else(|| TableError::NoColumn {
             name: name.to_owned(),
-            columns: self.columns.join(", "),
+            columns: names::listed(self.columns.iter().map(String::as_str)),
         })
     }
 

@@ -215,6 +215,20 @@ fn rows_that_cannot_be_predicted_are_refused(#[case] rows: &str, #[case] message
 }
 
 #[test]
+fn columns_that_are_missing_are_told_with_those_there_are_however_many() {
+    let header: Vec<String> = (0..5000).map(|at| format!("column {at}")).collect();
+    let rows = format!("{}\n{}1\n", header.join(","), "1,".repeat(4999));
+    let said = stderr(&["predict", "--data", "-"], &rows);
+    assert!(said.contains("the model needs Pregnancies, Glucose, BloodPressure"));
+    assert!(said.ends_with("column 19 and 4980 more\n"), "{said}");
+    let folder = folder();
+    let file = folder.path().join("rows.csv");
+    std::fs::write(&file, rows).unwrap();
+    let file = file.display().to_string();
+    assert_eq!(stderr(&["evaluate", "--data", &file], ""), said);
+}
+
+#[test]
 fn a_regression_predicts_values_and_is_evaluated_in_the_target_s_unit() {
     let folder = folder();
     let model = folder.path().join("progression.json").display().to_string();
