@@ -1,7 +1,6 @@
 //! The model file: one JSON document, plain or gzip, that carries all that serving and
 //! monitoring need. Written by training, read by loading; see `docs/model-file.md`.
 
-use crate::engine::Scaling;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
@@ -268,10 +267,29 @@ pub struct Profile {
 }
 
 impl Profile {
+    /// `value` as an edge: 0 or of a size from 1e-100 to 1e100, so that the digits of two of them
+    /// fit in a label value.
+    pub fn edge(value: f64) -> f64 {
+        if value.abs() < 1e-100 {
+            return 0.0;
+        }
+        value.clamp(-1e100, 1e100)
+    }
+
     /// Index of the bin that holds `value`.
     pub fn bin(&self, value: f64) -> usize {
         self.edges.partition_point(|edge| *edge < value)
     }
+}
+
+/// What turns a feature into its standard score, `(x - mean) / deviation`; one of each per feature.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Scaling {
+    /// Mean of the training rows.
+    pub mean: Vec<f64>,
+    /// Standard deviation of the training rows; 1 for a constant feature.
+    pub deviation: Vec<f64>,
 }
 
 /// A row with the prediction that the trained model gave for it.

@@ -2,15 +2,16 @@
 
 use crate::artifact::{Algorithm, Manifest, Task};
 use crate::evaluate::evaluate;
-use crate::load::{self, LoadedModel, is_name};
+use crate::load::{self, LoadedModel};
+use crate::names::{is_name, listed};
 use crate::predict;
 use crate::report::Readable;
 use crate::serve;
 use crate::table::Table;
-use crate::train::{self, Options, Step, save};
+use crate::train::{self, Options, Step, parameters, save};
 use anyhow::{Context, bail};
 use clap::{Args, Parser, Subcommand};
-use contract::config::{Builtin, ModelConfig, ModelSource};
+use contract::config::{ModelConfig, ModelSource};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -40,6 +41,7 @@ pub enum Command {
 
 /// Of `train`.
 #[derive(Debug, Args)]
+#[command(after_long_help = parameters::help())]
 pub struct TrainArgs {
     /// CSV file with a header line.
     #[arg(long)]
@@ -69,7 +71,7 @@ pub struct TrainArgs {
     /// Fill empty cells with the median of their column; without it they are errors.
     #[arg(long)]
     impute_missing: bool,
-    /// Hyper-parameter of the algorithm; may be repeated.
+    /// Hyper-parameter of the algorithm; may be repeated. --help lists all of them.
     #[arg(long = "param", value_name = "KEY=VALUE", value_parser = parse_parameter)]
     parameters: Vec<(String, String)>,
     /// Model file to write; gzip if it ends in .gz.
@@ -80,9 +82,9 @@ pub struct TrainArgs {
 /// Of `evaluate`.
 #[derive(Debug, Args)]
 pub struct EvaluateArgs {
-    /// Model file, or the name of a built-in model (diabetes).
-    #[arg(long)]
-    model: String,
+    /// Model file; without it the built-in diabetes model.
+    #[arg(long, value_name = "FILE")]
+    model: Option<String>,
     /// CSV file with a header line, the features and the target.
     #[arg(long)]
     data: PathBuf,
@@ -91,9 +93,9 @@ pub struct EvaluateArgs {
 /// Of `predict`.
 #[derive(Debug, Args)]
 pub struct PredictArgs {
-    /// Model file, or the name of a built-in model (diabetes).
-    #[arg(long)]
-    model: String,
+    /// Model file; without it the built-in diabetes model.
+    #[arg(long, value_name = "FILE")]
+    model: Option<String>,
     /// CSV file with a header line and the features in any order; - reads standard input.
     #[arg(long)]
     data: PathBuf,
@@ -121,10 +123,11 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
 }
 
 fn train(args: TrainArgs) -> anyhow::Result<()> {
-    let out = args.out.clone();
-    let table = Table::open(&args.data)?;
+    let (data, out) = (args.data.clone(), args.out.clone());
     let derived = args.task.is_none();
     let options = args.options()?;
+    save::check(&out)?;
+    let table = Table::open(&data)?;
     let bar = progress_bar();
     let file = train::train(&table, &options, |step| {
         bar.set_message(step.as_str());
@@ -197,7 +200,7 @@ fn progress_bar() -> ProgressBar {
 }
 
 fn print_evaluation(args: &EvaluateArgs) -> anyhow::Result<()> {
-    let model = open(&args.model)?;
+    let model = open(args.model.clone())?;
     let table = Table::open(&args.data)?;
     let report = &evaluate(&model, &table)?;
     let classes = model.manifest.classes.as_slice();
@@ -209,7 +212,7 @@ fn print_evaluation(args: &EvaluateArgs) -> anyhow::Result<()> {
 }
 
 fn print_predictions(args: &PredictArgs) -> anyhow::Result<()> {
-    let model = open(&args.model)?;
+    let model = open(args.model.clone())?;
     let table = if args.data == Path::new("-") {
         Table::read(io::stdin().lock())?
     } else {
@@ -218,7 +221,7 @@ fn print_predictions(args: &PredictArgs) -> anyhow::Result<()> {
     let batch = predict::rows(&model.manifest, &table)?;
     let ignored = predict::ignored(&model.manifest, &table);
     if !ignored.is_empty() {
-        writeln!(io::stderr(), "ignored columns: {}", ignored.join(", "))?;
+        writeln!(io::stderr(), "ignored columns: {}", listed(ignored))?;
     }
     let mut out = io::BufWriter::new(io::stdout().lock());
     for row in predict::predict(&model, &batch) {
@@ -228,11 +231,8 @@ fn print_predictions(args: &PredictArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn open(model: &str) -> anyhow::Result<LoadedModel> {
-    let source = match model {
-        "diabetes" => ModelSource::Builtin(Builtin::Diabetes),
-        path => ModelSource::File(path.to_owned()),
-    };
+fn open(model: Option<String>) -> anyhow::Result<LoadedModel> {
+    let source = model.map(ModelSource::File).unwrap_or_default();
     let config = ModelConfig {
         source,
         ..ModelConfig::default()

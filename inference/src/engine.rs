@@ -13,9 +13,8 @@ mod tree;
 
 pub(crate) use kernel::pairs;
 pub use kernel::{Kernel, Machine, Machines};
-pub use scaled::Scaling;
 
-use crate::artifact::{Algorithm, Task};
+use crate::artifact::{Algorithm, Scaling, Task};
 use crate::model::Model;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -49,7 +48,7 @@ pub enum Defect {
         task: Task,
     },
     /// The document does not have the fields of the estimator.
-    #[error("the estimator is not a {algorithm}: {source}")]
+    #[error("the estimator is not a {algorithm}")]
     Fields {
         /// The algorithm expected.
         algorithm: Algorithm,

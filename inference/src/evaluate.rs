@@ -2,6 +2,7 @@
 
 use crate::artifact::{Report, Task};
 use crate::load::LoadedModel;
+use crate::names::listed;
 use crate::predict::{self, RowsError};
 use crate::report::report;
 use crate::table::{Table, TableError};
@@ -57,7 +58,7 @@ fn truth(model: &LoadedModel, table: &Table) -> Result<Target, EvaluateError> {
             .ok_or_else(|| EvaluateError::UnknownClass {
                 class,
                 target: manifest.target.clone(),
-                classes: manifest.classes.join(", "),
+                classes: listed(manifest.classes.iter().map(String::as_str)),
             })
     };
     Ok(Target::Classes {

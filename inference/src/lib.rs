@@ -5,6 +5,8 @@
 //!                                                                                │
 //! request ─decode→ rows of the client ─validate→ Batch ─predict→ Predictions ─encode→ answer
 //! ```
+//!
+//! An error says what failed, and its source why: whoever shows one shows the chain.
 #![forbid(unsafe_code)]
 
 pub mod artifact;
@@ -13,6 +15,7 @@ pub mod engine;
 pub mod evaluate;
 pub mod load;
 pub mod model;
+pub mod names;
 pub mod predict;
 pub mod report;
 pub mod serve;

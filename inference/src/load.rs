@@ -15,9 +15,11 @@ use contract::config::{Builtin, ModelConfig, ModelSource};
 use contract::labels::LoadFailure;
 use serde::Deserialize;
 use std::borrow::Cow;
+use std::error::Error;
+use std::iter;
 use std::path::Path;
 
-pub use check::{LONGEST_NAME, MOST_FEATURES, is_name};
+pub use crate::names::is_name;
 pub use read::{LARGEST_PACKED, LARGEST_UNPACKED};
 
 /// A model that passed every check, with what the server says about it.
@@ -92,7 +94,7 @@ pub fn from_bytes(bytes: &[u8], config: &ModelConfig) -> Result<LoadedModel, Loa
         file.scaling.as_ref(),
         file.estimator.get(),
     )
-    .map_err(|defect| LoadError::corrupt(defect.to_string()))?;
+    .map_err(|defect| LoadError::corrupt(with_causes(&defect)))?;
     selftest::run(&file, &*model)?;
     let manifest = file.manifest;
     let name = config.name.clone().unwrap_or_else(|| manifest.name.clone());
@@ -105,6 +107,13 @@ pub fn from_bytes(bytes: &[u8], config: &ModelConfig) -> Result<LoadedModel, Loa
         sha256,
         model,
     })
+}
+
+/// The error and what led to it, in one line.
+fn with_causes(error: &dyn Error) -> String {
+    let chain = iter::successors(Some(error), |&error| error.source());
+    let sentences: Vec<String> = chain.map(ToString::to_string).collect();
+    sentences.join(": ")
 }
 
 fn check_sha256(found: &str, expected: Option<&str>) -> Result<(), LoadError> {

@@ -3,6 +3,7 @@
 use crate::artifact::Manifest;
 use crate::load::LoadedModel;
 use crate::model::{Batch, BatchError, Predictions};
+use crate::names::listed;
 use crate::table::{CellProblem, Table, TableError};
 use serde_json::{Map, Value, json};
 use std::collections::HashSet;
@@ -14,12 +15,14 @@ pub enum RowsError {
     #[error(transparent)]
     Table(#[from] TableError),
     /// Columns that the model needs.
-    #[error("the data lacks {missing}; the model needs {needed}")]
+    #[error("the data lacks {missing}; the model needs {needed}; the data has {found}")]
     Missing {
         /// Features without a column.
         missing: String,
         /// All features.
         needed: String,
+        /// The columns there are.
+        found: String,
     },
     /// A number that is none.
     #[error(transparent)]
@@ -39,8 +42,9 @@ pub fn rows(manifest: &Manifest, table: &Table) -> Result<Batch, RowsError> {
         .collect();
     if !missing.is_empty() {
         return Err(RowsError::Missing {
-            missing: missing.join(", "),
-            needed: names().collect::<Vec<_>>().join(", "),
+            missing: listed(missing),
+            needed: listed(names()),
+            found: listed(table.columns().iter().map(String::as_str)),
         });
     }
     let mut values = vec![0.0; table.rows() * features.len()];

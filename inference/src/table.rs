@@ -1,5 +1,6 @@
 //! CSV → a table whose every cell can be named in an error.
 
+use crate::names;
 use std::collections::HashSet;
 use std::io::Read;
 use std::path::Path;
@@ -25,16 +26,22 @@ struct Row {
 #[derive(Debug, thiserror::Error)]
 pub enum TableError {
     /// The file cannot be opened.
-    #[error("failed to open {path}: {source}")]
+    #[error("failed to open {path}")]
     Open {
         /// The file.
         path: String,
         /// Why.
         source: std::io::Error,
     },
-    /// The text is not CSV, not UTF-8, or reading it failed.
-    #[error("failed to read CSV: {0}")]
+    /// The text is not CSV, or reading it failed.
+    #[error("failed to read CSV")]
     Csv(#[from] csv::Error),
+    /// The text is in another encoding.
+    #[error("line {line} is not UTF-8: text in UTF-8 is expected")]
+    Encoding {
+        /// Line of the file, from 1.
+        line: u64,
+    },
     /// Nothing but a header, or not even that.
     #[error("the file has no rows: a header line and at least one row are expected")]
     NoRows,
@@ -121,15 +128,19 @@ impl Table {
     ///
     /// # Errors
     /// [`TableError`] if the text is not a rectangular table.
-    pub fn read(text: impl Read) -> Result<Self, TableError> {
+    pub fn read(mut text: impl Read) -> Result<Self, TableError> {
+        let mut bytes = Vec::new();
+        text.read_to_end(&mut bytes).map_err(csv::Error::from)?;
+        check_encoding(&bytes)?;
         let mut reader = csv::ReaderBuilder::new()
             .flexible(true)
             .trim(csv::Trim::All)
-            .from_reader(text);
+            .from_reader(bytes.as_slice());
         let columns = header(reader.headers()?)?;
         let mut rows = Vec::new();
         for record in reader.records() {
-            rows.push(row(&record?, columns.len())?);
+            let record = record?;
+            rows.push(row(&record, line(&bytes, &record), columns.len())?);
         }
         if rows.is_empty() {
             return Err(TableError::NoRows);
@@ -155,7 +166,7 @@ impl Table {
         let found = self.columns.iter().position(|column| column == name);
         found.ok_or_else(|| TableError::NoColumn {
             name: name.to_owned(),
-            columns: self.columns.join(", "),
+            columns: names::listed(self.columns.iter().map(String::as_str)),
         })
     }
 
@@ -218,8 +229,29 @@ fn header(header: &csv::StringRecord) -> Result<Vec<String>, TableError> {
     Ok(columns)
 }
 
-fn row(record: &csv::StringRecord, expected: usize) -> Result<Row, TableError> {
-    let line = record.position().map_or(0, csv::Position::line);
+fn check_encoding(text: &[u8]) -> Result<(), TableError> {
+    let Err(error) = std::str::from_utf8(text) else {
+        return Ok(());
+    };
+    let line = 1 + line_ends(text.iter().take(error.valid_up_to()));
+    Err(TableError::Encoding { line })
+}
+
+/// Line that `record` starts on. The reader's position is in front of the line ends that it skips:
+/// blank lines, and the second half of a Windows line end.
+fn line(text: &[u8], record: &csv::StringRecord) -> u64 {
+    let Some(position) = record.position() else {
+        return 0;
+    };
+    let rest = text.iter().skip(position.byte() as usize);
+    position.line() + line_ends(rest.take_while(|byte| b"\r\n".contains(byte)))
+}
+
+fn line_ends<'a>(text: impl Iterator<Item = &'a u8>) -> u64 {
+    text.filter(|byte| **byte == b'\n').count() as u64
+}
+
+fn row(record: &csv::StringRecord, line: u64, expected: usize) -> Result<Row, TableError> {
     if record.len() != expected {
         return Err(TableError::Ragged {
             line,
@@ -280,6 +312,27 @@ mod tests {
         let error = table.numbers(1).unwrap_err().to_string();
         assert!(error.starts_with("line 3, column \"b\": "), "{error}");
         assert!(error.contains(problem), "{error}");
+    }
+
+    #[rstest]
+    #[case("a,b\n1,2\n\n3,x\n", 4)]
+    #[case("\n\na,b\n\n\n3,x\n", 6)]
+    #[case("a,b\r\n1,2\r\n3,x\r\n", 3)]
+    #[case("a,b\r\n\r\n1,2\r\n\r\n\r\n3,x", 6)]
+    #[case("\u{feff}a,b\n1,2\n\n3,x\n", 4)]
+    #[case("a,b\n\"1\n\",2\n3,x\n", 4)]
+    #[case("a,b\n1,2\n\"3\n\",x\n", 3)]
+    fn lines_are_counted_as_an_editor_does(#[case] text: &str, #[case] line: u64) {
+        let table = Table::read(text.as_bytes()).unwrap();
+        let error = table.numbers(1).unwrap_err().to_string();
+        let expected = format!("line {line}, column \"b\": \"x\" is not a number");
+        assert_eq!(error, expected);
+    }
+
+    #[test]
+    fn text_in_another_encoding_is_refused_with_its_line() {
+        let error = Table::read(b"a,b\n\n1,2\n3,\xfc\n".as_slice()).unwrap_err();
+        assert!(error.to_string().starts_with("line 4 is not UTF-8"));
     }
 
     #[test]

@@ -83,10 +83,10 @@ pub enum TrainError {
     #[error(transparent)]
     Fit(#[from] FitError),
     /// An estimator that would not load.
-    #[error("the fitted estimator cannot be served: {0}")]
+    #[error("the fitted estimator cannot be served")]
     Defect(#[from] Defect),
     /// Rows that are none.
-    #[error("the data cannot be predicted: {0}")]
+    #[error("the data cannot be predicted")]
     Batch(#[from] BatchError),
     /// Predictions of the wrong kind.
     #[error("the model predicts something else than the target")]

@@ -7,8 +7,9 @@ use common::{EXAMPLES, data, encode, load_bytes, options, train, train_example};
 use inference::artifact::{Algorithm, Report, Task};
 use inference::evaluate::evaluate;
 use inference::table::Table;
-use inference::train::save;
+use inference::train::{parameters, save};
 use rstest::rstest;
+use std::collections::BTreeSet;
 
 /// Worse than this on the held-out rows means that something is broken, not that the split was bad.
 fn good_enough(report: &Report) -> bool {
@@ -27,7 +28,11 @@ fn every_algorithm_learns_every_example_of_its_tasks() {
             .filter(|(_, _, tasks)| tasks.contains(&task));
         for (algorithm, name, _) in able {
             let trained = train_example(index, *algorithm);
-            let report = &trained.manifest.training.report;
+            let training = &trained.manifest.training;
+            let keys = parameters::of(*algorithm, task).into_iter();
+            let keys: BTreeSet<_> = keys.map(|key| key.name.to_owned()).collect();
+            assert!(training.parameters.keys().eq(&keys), "{name} on {file}");
+            let report = &training.report;
             assert!(good_enough(report), "{name} on {file}: {report:?}");
             let loaded = load_bytes(&encode(&trained)).unwrap();
             assert_eq!(loaded.manifest, trained.manifest);
@@ -148,8 +153,9 @@ fn more_neighbours_than_rows_are_refused() {
     let table = rows("a", |index| index.to_string());
     let mut options = options("y", Algorithm::Knn);
     options.parameters = vec![("k".to_owned(), "50".to_owned())];
-    let error = train(&table, &options).unwrap_err().to_string();
-    assert!(error.contains("k is 50, expected 1 to 10"), "{error}");
+    let error = anyhow::Error::new(train(&table, &options).unwrap_err());
+    let expected = "the fitted estimator cannot be served: k is 50, expected 1 to 10";
+    assert_eq!(format!("{error:#}"), expected);
 }
 
 #[test]

@@ -106,7 +106,7 @@ fn an_existing_file_is_replaced_by_the_same_bytes_and_nothing_else_is_left() {
 
 #[rstest]
 #[case(&["--algorithm", "lasso"], "lasso does not exist for classification")]
-#[case(&["--algorithm", "knn", "--param", "n=3"], "unknown field `n`, expected `k`")]
+#[case(&["--algorithm", "knn", "--param", "n=3"], "--param n: there is no such hyper-parameter; the algorithm has k")]
 #[case(&["--algorithm", "knn", "--target-typo", "x"], "unexpected argument")]
 #[case(&["--algorithm", "magic"], "possible values: logistic-regression")]
 #[case(&["--algorithm", "knn", "--param", "k"], "expected KEY=VALUE")]
@@ -121,9 +121,39 @@ fn a_bad_option_is_refused_and_leaves_no_file(#[case] more: &[&str], #[case] mes
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 }
 
+#[rstest]
+#[case("absent/wine.json", "No such file or directory")]
+#[case("", "is not a regular file")]
+fn a_destination_that_cannot_be_written_is_refused_before_the_data_is_read(
+    #[case] out: &str,
+    #[case] message: &str,
+) {
+    let folder = folder();
+    let out = folder.path().join(out).display().to_string();
+    let more = ["--algorithm", "knn", "--name", "wine", "--out", &out];
+    let mut all = vec!["train", "--data", "absent.csv", "--target", "target"];
+    all.extend(more);
+    let said = stderr(&all, "");
+    assert!(said.contains(&out) && said.contains(message), "{said}");
+}
+
+#[test]
+fn the_hyper_parameters_of_every_algorithm_are_in_the_help() {
+    let said = stdout(&["train", "--help"], "");
+    for expected in [
+        "  random-forest\n    trees=100: a whole number from 1 to 65535\n        Number of trees.\n",
+        "  svm, regression\n    kernel=rbf: linear or rbf\n",
+        "  gaussian-nb\n    none\n",
+    ] {
+        assert!(said.contains(expected), "{expected:?} is not in {said}");
+    }
+}
+
 #[test]
 fn a_missing_target_names_the_columns_there_are() {
     let data = data("diabetes.csv").display().to_string();
+    let folder = folder();
+    let out = folder.path().join("model.json").display().to_string();
     let said = stderr(
         &[
             "train",
@@ -134,7 +164,7 @@ fn a_missing_target_names_the_columns_there_are() {
             "--algorithm",
             "knn",
             "--out",
-            "/dev/null",
+            &out,
         ],
         "",
     );
@@ -145,10 +175,17 @@ fn a_missing_target_names_the_columns_there_are() {
 }
 
 #[test]
+fn a_cause_is_told_once() {
+    let said = stderr(&["predict", "--data", "absent.csv"], "");
+    let cause = "No such file or directory (os error 2)";
+    assert_eq!(said, format!("error: failed to open absent.csv: {cause}\n"));
+}
+
+#[test]
 fn rows_are_predicted_by_column_name_whatever_the_order() {
     let header = "Age,Outcome,BMI,Glucose,Insulin,BloodPressure,Pregnancies,SkinThickness,DiabetesPedigreeFunction";
     let rows = format!("{header}\n50,1,33.6,148,0,72,6,35,0.627\n31,0,26.6,85,0,66,1,29,0.351\n");
-    let output = inference(&["predict", "--model", "diabetes", "--data", "-"], &rows);
+    let output = inference(&["predict", "--data", "-"], &rows);
     assert_eq!(text(&output.stderr), "ignored columns: Outcome\n");
     let said: Vec<serde_json::Value> = text(&output.stdout)
         .lines()
@@ -173,8 +210,22 @@ fn rows_are_predicted_by_column_name_whatever_the_order() {
     "line 2, column \"Glucose\": the cell is empty"
 )]
 fn rows_that_cannot_be_predicted_are_refused(#[case] rows: &str, #[case] message: &str) {
-    let said = stderr(&["predict", "--model", "diabetes", "--data", "-"], rows);
+    let said = stderr(&["predict", "--data", "-"], rows);
     assert!(said.contains(message), "{said}");
+}
+
+#[test]
+fn columns_that_are_missing_are_told_with_those_there_are_however_many() {
+    let header: Vec<String> = (0..5000).map(|at| format!("column {at}")).collect();
+    let rows = format!("{}\n{}1\n", header.join(","), "1,".repeat(4999));
+    let said = stderr(&["predict", "--data", "-"], &rows);
+    assert!(said.contains("the model needs Pregnancies, Glucose, BloodPressure"));
+    assert!(said.ends_with("column 19 and 4980 more\n"), "{said}");
+    let folder = folder();
+    let file = folder.path().join("rows.csv");
+    std::fs::write(&file, rows).unwrap();
+    let file = file.display().to_string();
+    assert_eq!(stderr(&["evaluate", "--data", &file], ""), said);
 }
 
 #[test]
@@ -211,16 +262,7 @@ fn a_class_that_the_model_does_not_know_is_named() {
     let folder = folder();
     let file = folder.path().join("rows.csv");
     std::fs::write(&file, rows).unwrap();
-    let said = stderr(
-        &[
-            "evaluate",
-            "--model",
-            "diabetes",
-            "--data",
-            &file.display().to_string(),
-        ],
-        "",
-    );
+    let said = stderr(&["evaluate", "--data", &file.display().to_string()], "");
     assert!(
         said.contains(
             "\"maybe\" in column \"Outcome\" is no class of the model; its classes are: 0, 1"
@@ -229,8 +271,11 @@ fn a_class_that_the_model_does_not_know_is_named() {
     );
 }
 
-#[test]
-fn a_model_that_does_not_load_says_why() {
-    let said = stderr(&["predict", "--model", "absent.json", "--data", "-"], "");
-    assert!(said.starts_with("error: NotFound: absent.json"), "{said}");
+#[rstest]
+#[case("absent.json", "error: NotFound: absent.json: No such file")]
+#[case("diabetes", "error: NotFound: diabetes: No such file")]
+#[case("", "error: NotFound: the path of the model file is empty")]
+fn a_model_that_does_not_load_says_why(#[case] model: &str, #[case] message: &str) {
+    let said = stderr(&["predict", "--model", model, "--data", "-"], "");
+    assert!(said.starts_with(message), "{said}");
 }

@@ -1,8 +1,8 @@
 //! The engines against smartcore itself: bit for bit, on random data and models.
 #![allow(clippy::unwrap_used)] // Clippy does not take helpers outside of #[test] for tests.
 
-use inference::artifact::{Algorithm, Task};
-use inference::engine::{self, Kernel, Machines, Matrix, Scaling, Shape};
+use inference::artifact::{Algorithm, Scaling, Task};
+use inference::engine::{self, Kernel, Machines, Matrix, Shape};
 use inference::model::{Batch, Model, Predictions};
 use inference::train::data::{Data, Target};
 use inference::train::fit::{Fitted, fit};

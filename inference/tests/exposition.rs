@@ -4,9 +4,16 @@
 
 mod support;
 
-use contract::labels::{Endpoint, ErrorType};
+use contract::config::ModelConfig;
+use contract::labels::{Endpoint, ErrorType, Method};
+use contract::limits::{
+    LABEL_VALUE_LENGTH_LIMIT, LONGEST_NAME, MOST_BINS, MOST_CLASSES, MOST_FEATURES, SAMPLE_LIMIT,
+};
 use contract::metrics::{Kind, METRICS};
+use inference::load::{self, LoadedModel};
+use inference::serve::metrics::{HttpMetrics, STATUSES};
 use rstest::rstest;
+use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use support::{Behaviour, ROW, Server, diabetes, made};
 
@@ -296,4 +303,83 @@ fn a_fresh_server_has_no_more_series_than_eight_features_and_three_routes_need()
     let found = exposition(&Server::new(diabetes()));
     let series: usize = found.values().map(|family| family.samples.len()).sum();
     assert!(series <= 620, "{series} series before the first request");
+}
+
+/// Numbers whose digits are the most that an edge may have.
+fn longest_profile() -> Value {
+    let edges = (1..MOST_BINS).rev();
+    let edges: Vec<f64> = edges
+        .map(|at| -1.2345678901234567e-100 * at as f64)
+        .collect();
+    json!({"edges": edges, "shares": vec![1.0 / MOST_BINS as f64; MOST_BINS]})
+}
+
+/// The largest model that is loaded: a tree of one leaf, with as much around it as is admitted.
+fn largest() -> LoadedModel {
+    let name = |at: usize| format!("{at:x>LONGEST_NAME$}");
+    let feature =
+        |at| json!({"name": name(at), "kind": "float", "min": 0.0, "max": 1.0, "missing": 0.0});
+    let mut shares = [0.0; MOST_CLASSES];
+    shares[0] = 1.0;
+    let report = json!({
+        "accuracy": 1.0, "precision": shares.to_vec(), "recall": shares.to_vec(),
+        "confusion": vec![vec![0; MOST_CLASSES]; MOST_CLASSES],
+    });
+    let file = json!({
+        "format": 1,
+        "manifest": {
+            "name": name(0), "version": name(1), "target": name(2),
+            "task": "classification", "algorithm": "decision-tree",
+            "features": (0..MOST_FEATURES).map(feature).collect::<Value>(),
+            "classes": (0..MOST_CLASSES).map(name).collect::<Value>(),
+            "training": {"rows": 10, "test_rows": 2, "seed": 1, "report": {"classification": report}},
+            "reference": {
+                "features": vec![longest_profile(); MOST_FEATURES],
+                "prediction": longest_profile(),
+            },
+        },
+        "golden": [{
+            "input": vec![0.0; MOST_FEATURES],
+            "output": {"class": {"label": 0, "probabilities": shares.to_vec()}},
+        }],
+        "estimator": {
+            "nodes": [{"output": 0, "split_feature": 0}],
+            "classes": (0..MOST_CLASSES).collect::<Value>(),
+        },
+    });
+    load::from_bytes(file.to_string().as_bytes(), &ModelConfig::default()).unwrap()
+}
+
+/// Makes every series that requests could ever make.
+fn exhaust(http: &HttpMetrics) {
+    for endpoint in Endpoint::ALL.iter().copied() {
+        http.received(endpoint, 1);
+        http.sent(endpoint, 1);
+        for kind in ErrorType::ALL {
+            http.failed(endpoint, *kind);
+        }
+        for method in Method::ALL.iter().copied() {
+            http.took(method, endpoint, 1.0);
+            for (status, _) in STATUSES {
+                http.answered(method, endpoint, status);
+            }
+        }
+    }
+}
+
+#[test]
+fn prometheus_takes_all_that_the_largest_model_exports() {
+    let server = Server::new(largest());
+    exhaust(&server.0.metrics.http);
+    let found = exposition(&server);
+    let samples: usize = found.values().map(|family| family.samples.len()).sum();
+    assert!((samples as u64) < SAMPLE_LIMIT, "{samples} samples");
+    let all = found.values().flat_map(|family| &family.samples);
+    let values = all.flat_map(|(_, labels, _)| labels.values());
+    let longest = values.max_by_key(|value| value.len()).unwrap();
+    assert!(
+        longest.len() as u64 <= LABEL_VALUE_LENGTH_LIMIT,
+        "{longest}"
+    );
+    assert!(longest.starts_with("(-0.000"), "{longest}");
 }

@@ -63,21 +63,29 @@ fn broken(document: &Value, pointer: &str, value: Value) -> (LoadFailure, String
     (error.reason, error.message)
 }
 
+fn features(number: usize) -> Value {
+    let feature = |at| json!({"name": format!("f{at}"), "kind": "float", "min": 0.0, "max": 1.0, "missing": 0.0});
+    (0..number).map(feature).collect()
+}
+
 #[rstest]
 #[case("/manifest/name", json!(""), "is no name")]
 #[case("/manifest/name", json!("a/b"), "is no name")]
 #[case("/manifest/name", json!("x".repeat(129)), "is no name")]
 #[case("/manifest/version", json!("1 2"), "is no name")]
-#[case("/manifest/target", json!("a\nb"), "no name for the target")]
+#[case("/manifest/target", json!("a\nb"), "is no name for a target")]
 #[case("/manifest/features", json!([]), "0 features")]
+#[case("/manifest/features", features(301), "301 features, expected 1 to 300")]
 #[case("/manifest/features/0/name", json!("Glucose"), "two of the feature names are \"Glucose\"")]
 #[case("/manifest/features/0/name", json!("x".repeat(129)), "is no name for a feature")]
+#[case("/manifest/features/0/name", json!("ü".repeat(65)), "is no name for a feature")]
 #[case("/manifest/features/0/name", json!("a\u{7}"), "is no name for a feature")]
 #[case("/manifest/features/0/name", json!("@prediction"), "that is the prediction itself")]
 #[case("/manifest/features/0/min", json!(1e9), "is empty")]
 #[case("/manifest/features/0/missing", json!(2), "a share of 2 is missing")]
 #[case("/manifest/features/0/min", json!(null), "not a model file")]
 #[case("/manifest/classes", json!(["0"]), "1 classes")]
+#[case("/manifest/classes", json!((0..81).map(|class| class.to_string()).collect::<Vec<_>>()), "81 classes")]
 #[case("/manifest/classes", json!(["0", "0"]), "two of the class names")]
 #[case("/manifest/classes", json!(["0", "1", "2"]), "report does not fit")]
 #[case("/manifest/task", json!("regression"), "logistic-regression\" for regression")]
@@ -86,6 +94,9 @@ fn broken(document: &Value, pointer: &str, value: Value) -> (LoadFailure, String
 #[case("/manifest/reference/features/0", json!({"edges": [2.0, 1.0], "shares": [0.3, 0.3, 0.4]}), "do not rise")]
 #[case("/manifest/reference/features/0", json!({"edges": [1.0], "shares": [0.3, 0.3]}), "expected 1")]
 #[case("/manifest/reference/features/0", json!({"edges": [1.0], "shares": [-1.0, 2.0]}), "expected 1")]
+#[case("/manifest/reference/features/0", json!({"edges": [1e-101], "shares": [0.5, 0.5]}), "of a size from 1e-100")]
+#[case("/manifest/reference/features/0", json!({"edges": [0.0, 1e101], "shares": [0.5, 0.5, 0.0]}), "to 1e100")]
+#[case("/manifest/reference/features/0", json!({"edges": (0..10).collect::<Vec<_>>(), "shares": vec![1.0 / 11.0; 11]}), "11 bins")]
 #[case("/manifest/reference/features", json!([]), "0 reference profiles")]
 #[case("/golden", json!([]), "no golden rows")]
 #[case("/golden/0/input", json!([1.0]), "golden row 0 has 1 values for 8 features")]
@@ -95,12 +106,12 @@ fn broken(document: &Value, pointer: &str, value: Value) -> (LoadFailure, String
 #[case("/scaling/deviation/3", json!(0.0), "not above 0")]
 #[case("/scaling/deviation/3", json!(null), "not a model file")]
 #[case("/format", json!("one"), "not a model file")]
-#[case("/estimator", json!({}), "is not a logistic-regression")]
+#[case("/estimator", json!({}), "is not a logistic-regression: missing field")]
 #[case("/estimator/classes", json!([0, 1, 2]), "classes are not 0 to 1")]
 #[case("/estimator/coefficients/nrows", json!(2), "coefficients are 2 × 8 with 8 values")]
 #[case("/estimator/coefficients/values", json!([]), "with 0 values")]
 #[case("/estimator/coefficients/ncols", json!(u64::MAX), "expected 1 × 8")]
-#[case("/estimator/intercept/values/0", json!(null), "is not a logistic-regression")]
+#[case("/estimator/intercept/values/0", json!(null), "is not a logistic-regression: invalid type: null")]
 fn a_logistic_regression_that_contradicts_itself_is_refused(
     #[case] pointer: &str,
     #[case] value: Value,

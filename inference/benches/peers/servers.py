@@ -47,7 +47,7 @@ class Example:
 
 def examples(inference):
     """The first rows of the data, and what `inference predict` says about them."""
-    command = [inference, "predict", "--model", "diabetes", "--data", DATA]
+    command = [inference, "predict", "--data", DATA]
     output = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
     with open(DATA, newline="") as file:
         rows = list(csv.DictReader(file))

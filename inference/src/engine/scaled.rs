@@ -1,22 +1,12 @@
 //! Standardisation in front of an engine, for algorithms that compare features with each other.
 
 use super::{Defect, finite, length};
+use crate::artifact::Scaling;
 use crate::model::{Batch, Model, Predictions};
-use serde::{Deserialize, Serialize};
 
 /// Standardised values are held within this bound, so that squared distances stay finite however
 /// large the row is.
 const BOUND: f64 = 1e150;
-
-/// What turns a feature into its standard score, `(x - mean) / deviation`; one of each per feature.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Scaling {
-    /// Mean of the training rows.
-    pub mean: Vec<f64>,
-    /// Standard deviation of the training rows; 1 for a constant feature.
-    pub deviation: Vec<f64>,
-}
 
 impl Scaling {
     /// Learns from row-major `values` of `columns` columns.

@@ -2,21 +2,9 @@
 
 use super::LoadError;
 use crate::artifact::{Feature, Golden, GoldenOutput, Manifest, ModelFile, Profile, Report, Task};
-use crate::train::data::MOST_CLASSES;
+use crate::names::{self, NameError};
 use contract::labels::PREDICTION_FEATURE;
-use std::collections::HashSet;
-
-/// Characters of a name, version, feature or class.
-pub const LONGEST_NAME: usize = 128;
-/// Features of a model: each has about ten time series of its own.
-pub const MOST_FEATURES: usize = 1000;
-
-/// Whether `text` can be the name or version of a model: letters, digits, `.`, `_` and `-`, since
-/// it becomes part of URLs and labels.
-pub fn is_name(text: &str) -> bool {
-    let admitted = |char: char| char.is_ascii_alphanumeric() || "._-".contains(char);
-    (1..=LONGEST_NAME).contains(&text.len()) && text.chars().all(admitted)
-}
+use contract::limits::{LONGEST_NAME, MOST_BINS, MOST_CLASSES};
 
 type Checked = Result<(), LoadError>;
 
@@ -43,16 +31,18 @@ pub(super) fn file(file: &ModelFile) -> Checked {
 fn names(manifest: &Manifest) -> Checked {
     let name = Some(&manifest.name).into_iter().chain(&manifest.version);
     for name in name {
-        ensure(is_name(name), || {
+        ensure(names::is_name(name), || {
             format!(
-                "{} is no name: 1 to {LONGEST_NAME} letters, digits, '.', '_' or '-' are expected",
-                quoted(name)
+                "{:?} is no name: 1 to {LONGEST_NAME} letters, digits, '.', '_' or '-' are expected",
+                names::shortened(name)
             )
         })?;
     }
-    ensure(is_label(&manifest.target), || {
-        format!("{} is no name for the target", quoted(&manifest.target))
-    })
+    named(names::target(&manifest.target))
+}
+
+fn named(names: Result<(), NameError>) -> Checked {
+    names.map_err(|error| LoadError::corrupt(error.to_string()))
 }
 
 fn classes(manifest: &Manifest) -> Checked {
@@ -65,65 +55,35 @@ fn classes(manifest: &Manifest) -> Checked {
         let (least, most) = admitted.clone().into_inner();
         format!("{found} classes, {} has {least} to {most}", manifest.task)
     })?;
-    labels("class", manifest.classes.iter())
+    let classes: Vec<&str> = manifest.classes.iter().map(String::as_str).collect();
+    named(names::classes(&classes))
 }
 
 fn features(manifest: &Manifest) -> Checked {
-    let found = manifest.features.len();
-    ensure((1..=MOST_FEATURES).contains(&found), || {
-        format!("{found} features, expected 1 to {MOST_FEATURES}")
-    })?;
-    labels(
-        "feature",
-        manifest.features.iter().map(|feature| &feature.name),
-    )?;
+    let features = manifest.features.iter();
+    let features: Vec<&str> = features.map(|feature| feature.name.as_str()).collect();
+    named(names::features(&features))?;
     manifest.features.iter().try_for_each(feature)
 }
 
 fn feature(feature: &Feature) -> Checked {
-    let name = quoted(&feature.name);
-    ensure(feature.name != PREDICTION_FEATURE, || {
-        format!("a feature cannot be named {name}: that is the prediction itself")
-    })?;
+    let name = &feature.name;
     let numbers = [feature.min, feature.max, feature.fill.unwrap_or_default()];
     ensure(numbers.iter().all(|number| number.is_finite()), || {
-        format!("feature {name}: range or fill is not finite")
+        format!("feature {name:?}: range or fill is not finite")
     })?;
     ensure(feature.min <= feature.max, || {
         format!(
-            "feature {name}: the range {} to {} is empty",
+            "feature {name:?}: the range {} to {} is empty",
             feature.min, feature.max
         )
     })?;
     ensure((0.0..=1.0).contains(&feature.missing), || {
-        format!("feature {name}: a share of {} is missing", feature.missing)
+        format!(
+            "feature {name:?}: a share of {} is missing",
+            feature.missing
+        )
     })
-}
-
-/// Names that become label values: distinct, not empty, not long, without control characters.
-fn labels<'a>(what: &str, names: impl Iterator<Item = &'a String>) -> Checked {
-    let mut seen = HashSet::new();
-    for name in names {
-        ensure(is_label(name), || {
-            let name = quoted(name);
-            format!(
-                "{name} is no name for a {what}: 1 to {LONGEST_NAME} printable characters are expected"
-            )
-        })?;
-        ensure(seen.insert(name), || {
-            format!("two of the {what} names are {}", quoted(name))
-        })?;
-    }
-    Ok(())
-}
-
-fn is_label(text: &str) -> bool {
-    (1..=LONGEST_NAME).contains(&text.chars().count()) && !text.chars().any(char::is_control)
-}
-
-/// At most as much of it as a person needs to find it.
-fn quoted(text: &str) -> String {
-    format!("{:?}", text.chars().take(LONGEST_NAME).collect::<String>())
 }
 
 fn report(manifest: &Manifest) -> Checked {
@@ -159,8 +119,15 @@ fn reference(manifest: &Manifest) -> Checked {
 }
 
 fn check_profile(feature: &str, profile: &Profile) -> Checked {
-    let of = || format!("reference profile of {}", quoted(feature));
+    let of = || format!("reference profile of {feature:?}");
     let Profile { edges, shares } = profile;
+    ensure(shares.len() <= MOST_BINS, || {
+        format!(
+            "{}: {} bins, at most {MOST_BINS} are expected",
+            of(),
+            shares.len()
+        )
+    })?;
     ensure(shares.len() == edges.len() + 1, || {
         format!(
             "{}: {} shares for {} edges",
@@ -170,9 +137,16 @@ fn check_profile(feature: &str, profile: &Profile) -> Checked {
         )
     })?;
     let rising = edges.windows(2).all(|pair| pair[0] < pair[1]);
-    ensure(rising && edges.iter().all(|edge| edge.is_finite()), || {
-        format!("{}: the edges do not rise", of())
-    })?;
+    ensure(rising, || format!("{}: the edges do not rise", of()))?;
+    ensure(
+        edges.iter().all(|edge| Profile::edge(*edge) == *edge),
+        || {
+            format!(
+                "{}: an edge is not 0 or of a size from 1e-100 to 1e100",
+                of()
+            )
+        },
+    )?;
     let sum: f64 = shares.iter().sum();
     let admitted = shares.iter().all(|share| (0.0..=1.0).contains(share));
     ensure(admitted && (sum - 1.0).abs() < 1e-6, || {

@@ -25,6 +25,10 @@ pub(super) fn file(path: &Path) -> Result<Vec<u8>, LoadError> {
         };
         LoadError::new(reason, format!("{}: {error}", path.display()))
     };
+    if path.as_os_str().is_empty() {
+        let message = "the path of the model file is empty; leave it out for the built-in model";
+        return Err(LoadError::new(LoadFailure::NotFound, message));
+    }
     regular(path, &fs::metadata(path).map_err(failed)?)?;
     let file = File::open(path).map_err(failed)?;
     let metadata = file.metadata().map_err(failed)?;

@@ -1,13 +1,13 @@
 //! Table → numbers to fit.
 
 use crate::artifact::{Feature, FeatureKind, Task};
+use crate::names::{self, NameError};
 use crate::table::{CellProblem, Table, TableError};
+use contract::limits::MOST_CLASSES;
 use std::collections::BTreeSet;
 
 /// A numeric target with at most this many distinct values, all whole, is taken for classes.
 pub const MOST_CLASSES_BY_DEFAULT: usize = 10;
-/// More classes than this are refused: each is a label value on several metrics.
-pub const MOST_CLASSES: usize = 100;
 /// Fewer rows than this are refused: nothing is left to learn from or to report on.
 const FEWEST_ROWS: usize = 10;
 
@@ -20,6 +20,9 @@ pub enum DataError {
     /// An empty cell of a feature, and no imputation asked for.
     #[error("{0}; --impute-missing puts the column's median there")]
     Missing(TableError),
+    /// Columns or classes whose names a model cannot have.
+    #[error(transparent)]
+    Name(#[from] NameError),
     /// Too few rows.
     #[error("{found} rows are too few: at least {FEWEST_ROWS} are needed")]
     FewRows {
@@ -46,16 +49,23 @@ pub enum DataError {
         /// Its value.
         value: String,
     },
-    /// More classes than the metrics can carry.
+    /// More classes than the metrics can carry, all of them numbers.
     #[error(
-        "the target {target:?} has {found} classes, at most {MOST_CLASSES} are allowed; \
+        "the target {target:?} has more than {MOST_CLASSES} classes; \
          --task regression predicts a number"
     )]
     ManyClasses {
         /// The target.
         target: String,
-        /// Classes found.
-        found: usize,
+    },
+    /// More texts than can be classes.
+    #[error(
+        "the target {target:?} looks like an id or free text, with more than {MOST_CLASSES} \
+         different texts in it: at most {MOST_CLASSES} classes, or numbers alone, are expected"
+    )]
+    FreeText {
+        /// The target.
+        target: String,
     },
     /// A class that cannot be on both sides of the split.
     #[error("class {class:?} has only 1 row: one to train on and one to hold out are needed")]
@@ -113,22 +123,17 @@ impl<'a> Frame<'a> {
         impute: bool,
     ) -> Result<Self, DataError> {
         let at = table.column(target)?;
-        if table.columns().len() == 1 {
-            let target = target.to_owned();
-            return Err(DataError::NoFeatures { target });
-        }
-        if table.rows() < FEWEST_ROWS {
-            return Err(DataError::FewRows {
-                found: table.rows(),
-            });
-        }
         let features = (0..table.columns().len()).filter(|column| *column != at);
-        let columns: Result<Vec<_>, DataError> = features
+        let names: Vec<&str> = features
             .clone()
+            .map(|column| table.columns()[column].as_str())
+            .collect();
+        check(table, target, &names)?;
+        let columns: Result<_, DataError> = features
             .map(|column| feature(table, column, impute))
             .collect();
         Ok(Self {
-            names: features.map(|column| &*table.columns()[column]).collect(),
+            names,
             columns: columns?,
             target: Target::new(table, at, task)?,
         })
@@ -161,6 +166,21 @@ impl<'a> Frame<'a> {
             target: self.target.rows(rows),
         }
     }
+}
+
+fn check(table: &Table, target: &str, features: &[&str]) -> Result<(), DataError> {
+    if features.is_empty() {
+        let target = target.to_owned();
+        return Err(DataError::NoFeatures { target });
+    }
+    if table.rows() < FEWEST_ROWS {
+        return Err(DataError::FewRows {
+            found: table.rows(),
+        });
+    }
+    names::target(target)?;
+    names::features(features)?;
+    Ok(())
 }
 
 fn feature(table: &Table, column: usize, impute: bool) -> Result<Vec<Option<f64>>, DataError> {
@@ -211,7 +231,7 @@ impl Target {
         let text = table.text(column)?;
         let name = &table.columns()[column];
         let found = match task.unwrap_or_else(|| likely_task(&text)) {
-            Task::Classification => Self::classes(&text),
+            Task::Classification => Self::classes(name, &text)?,
             Task::Regression => {
                 Self::Values(table.numbers(column)?.into_iter().flatten().collect())
             }
@@ -220,17 +240,20 @@ impl Target {
         Ok(found)
     }
 
-    fn classes(text: &[&str]) -> Self {
-        let of_rows: Vec<String> = text.iter().map(|text| class_name(text)).collect();
-        let distinct: BTreeSet<&String> = of_rows.iter().collect();
-        let mut names: Vec<String> = distinct.into_iter().cloned().collect();
-        if names.iter().all(|name| name.parse::<f64>().is_ok()) {
+    fn classes(target: &str, text: &[&str]) -> Result<Self, DataError> {
+        let distinct = distinct(text, MOST_CLASSES);
+        let distinct = distinct.ok_or_else(|| DataError::many_classes(target, text))?;
+        let mut names: Vec<String> = distinct.into_iter().collect();
+        if names.iter().all(|name| is_number(name)) {
             let number = |name: &String| name.parse::<f64>().unwrap_or_default();
             names.sort_by(|a, b| number(a).total_cmp(&number(b)));
         }
-        let index = |class: &String| names.iter().position(|name| name == class).unwrap_or(0);
-        let labels = of_rows.iter().map(|class| index(class) as u32).collect();
-        Self::Classes { labels, names }
+        let index = |class: String| names.iter().position(|name| *name == class).unwrap_or(0);
+        let labels = text.iter().map(|text| index(class_name(text)) as u32);
+        Ok(Self::Classes {
+            labels: labels.collect(),
+            names,
+        })
     }
 
     fn check(&self, target: &str, first: &str) -> Result<(), DataError> {
@@ -247,12 +270,8 @@ impl Target {
         let Self::Classes { names, .. } = self else {
             return Ok(());
         };
-        if names.len() > MOST_CLASSES {
-            return Err(DataError::ManyClasses {
-                target: target.to_owned(),
-                found: names.len(),
-            });
-        }
+        let classes: Vec<&str> = names.iter().map(String::as_str).collect();
+        names::classes(&classes)?;
         let counted = self.groups().into_iter().zip(names);
         match counted.into_iter().find(|(rows, _)| rows.len() < 2) {
             None => Ok(()),
@@ -303,16 +322,41 @@ impl Target {
     }
 }
 
+impl DataError {
+    fn many_classes(target: &str, text: &[&str]) -> Self {
+        let target = target.to_owned();
+        if text.iter().all(|text| is_number(text)) {
+            return Self::ManyClasses { target };
+        }
+        Self::FreeText { target }
+    }
+}
+
 fn likely_task(text: &[&str]) -> Task {
-    let distinct: BTreeSet<String> = text.iter().map(|text| class_name(text)).collect();
     let whole = |name: &String| name.parse::<i64>().is_ok();
-    let number = |name: &String| name.parse::<f64>().is_ok();
-    let few_whole = distinct.len() <= MOST_CLASSES_BY_DEFAULT && distinct.iter().all(whole);
-    if few_whole || !distinct.iter().all(number) {
+    let few = distinct(text, MOST_CLASSES_BY_DEFAULT);
+    let few_whole = few.is_some_and(|names| names.iter().all(whole));
+    if few_whole || !text.iter().all(|text| is_number(text)) {
         Task::Classification
     } else {
         Task::Regression
     }
+}
+
+/// The different classes in `text`; None as soon as there are more than `most`.
+fn distinct(text: &[&str], most: usize) -> Option<BTreeSet<String>> {
+    let mut names = BTreeSet::new();
+    for text in text {
+        names.insert(class_name(text));
+        if names.len() > most {
+            return None;
+        }
+    }
+    Some(names)
+}
+
+fn is_number(text: &str) -> bool {
+    text.parse::<f64>().is_ok()
 }
 
 /// `1.0`, `01` and `1` are one class.
@@ -375,6 +419,53 @@ mod tests {
         let table = table(values);
         let error = frame(&table, task).unwrap_err().to_string();
         assert!(error.contains(message), "{error}");
+    }
+
+    #[rstest]
+    #[case(
+        "id",
+        None,
+        "looks like an id or free text, with more than 80 different texts"
+    )]
+    #[case(
+        "",
+        Some(Task::Classification),
+        "has more than 80 classes; --task regression"
+    )]
+    fn far_too_many_classes_are_refused_at_once(
+        #[case] prefix: &str,
+        #[case] task: Option<Task>,
+        #[case] message: &str,
+    ) {
+        let values: Vec<String> = (0..300_000).map(|row| format!("{prefix}{row}")).collect();
+        let table = table(&values.iter().map(String::as_str).collect::<Vec<_>>());
+        let error = frame(&table, task).unwrap_err().to_string();
+        assert!(error.contains(message), "{error}");
+    }
+
+    #[rstest]
+    #[case("@prediction", "a", "a feature cannot be named \"@prediction\"")]
+    #[case("a\u{7}", "a", "\"a\\u{7}\" is no name for a feature: 1 to 128 bytes")]
+    #[case(&"ü".repeat(65), "a", "is no name for a feature: 1 to 128 bytes")]
+    #[case("x", &"a".repeat(129), "is no name for a class: 1 to 128 bytes")]
+    fn names_that_no_model_can_have_are_refused_before_fitting(
+        #[case] feature: &str,
+        #[case] class: &str,
+        #[case] message: &str,
+    ) {
+        let rows = format!("1,{class}\n2,b\n").repeat(5);
+        let table = Table::read(format!("{feature},y\n{rows}").as_bytes()).unwrap();
+        let error = frame(&table, None).unwrap_err().to_string();
+        assert!(error.contains(message), "{error}");
+    }
+
+    #[test]
+    fn more_features_than_a_model_can_have_are_refused_as_when_loading() {
+        let header: String = (0..301).map(|column| format!("f{column},")).collect();
+        let rows = format!("{}0\n", "1,".repeat(301)).repeat(10);
+        let table = Table::read(format!("{header}y\n{rows}").as_bytes()).unwrap();
+        let error = frame(&table, None).unwrap_err().to_string();
+        assert_eq!(error, "301 features, expected 1 to 300");
     }
 
     #[test]

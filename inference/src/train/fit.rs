@@ -9,11 +9,10 @@ mod svm;
 mod trees;
 
 use super::data::{Data, Target};
-use super::parameters::{self, ParameterError};
-use crate::artifact::{Algorithm, Task};
-use crate::engine::{Matrix, Scaling};
+use super::parameters::{self, ParameterError, Parameters};
+use crate::artifact::{Algorithm, Scaling, Task};
+use crate::engine::Matrix;
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 use serde_json::value::{RawValue, to_raw_value};
 use smartcore::algorithm::neighbour::KNNAlgorithmName;
 use smartcore::ensemble::extra_trees_regressor::ExtraTreesRegressor;
@@ -60,7 +59,7 @@ pub enum FitError {
     #[error("fitting failed: {0}")]
     Failed(String),
     /// The estimator cannot be written.
-    #[error("failed to write the estimator: {0}")]
+    #[error("failed to write the estimator")]
     Write(#[from] serde_json::Error),
 }
 
@@ -197,7 +196,7 @@ impl Problem<'_> {
     /// Reads the hyper-parameters, fits, and writes both down.
     fn save<P, E, F>(&self, fit: impl FnOnce(P) -> Result<E, F>) -> Result<Saved, FitError>
     where
-        P: DeserializeOwned + Serialize + Default + Copy,
+        P: Parameters,
         E: Serialize,
         FitError: From<F>,
     {

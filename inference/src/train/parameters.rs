@@ -1,5 +1,9 @@
 //! Hyper-parameters: one closed set per estimator, with defaults and bounds in their types.
 
+mod keys;
+
+pub use keys::{Admits, Key, help, of};
+
 use crate::engine::Kernel;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -11,15 +15,23 @@ use std::num::{NonZeroU16, NonZeroUsize};
 /// A hyper-parameter that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ParameterError {
-    /// Unknown, of the wrong type or out of bounds; serde's message names what is allowed.
-    #[error("--param {key}={text}: {problem}")]
+    /// The algorithm has no such key.
+    #[error("--param {key}: there is no such hyper-parameter; the algorithm has {known}")]
+    Unknown {
+        /// The key.
+        key: String,
+        /// The keys there are.
+        known: String,
+    },
+    /// Of the wrong type or out of bounds.
+    #[error("--param {key}={text}: {expected} is expected")]
     Refused {
         /// The key.
         key: String,
         /// The value as given.
         text: String,
-        /// What is wrong.
-        problem: String,
+        /// What is allowed.
+        expected: String,
     },
     /// One key twice.
     #[error("--param {key} is given twice")]
@@ -29,28 +41,47 @@ pub enum ParameterError {
     },
 }
 
+/// A closed set of hyper-parameters.
+pub trait Parameters: DeserializeOwned + Serialize + Default + Copy {
+    /// Its members, in the order of declaration.
+    fn keys() -> Vec<Key>;
+}
+
 /// Reads `given` pairs of key and value; what is not given keeps its default.
 ///
 /// # Errors
 /// [`ParameterError`] for the first pair that `P` does not admit.
-pub fn read<P: DeserializeOwned + Default>(
-    given: &[(String, String)],
-) -> Result<P, ParameterError> {
+pub fn read<P: Parameters>(given: &[(String, String)]) -> Result<P, ParameterError> {
+    let keys = P::keys();
     let mut parameters = P::default();
     let mut map = Map::new();
     for (key, text) in given {
+        let known = keys.iter().find(|known| known.name == key);
+        let known = known.ok_or_else(|| ParameterError::unknown(key, &keys))?;
         let value = serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.clone()));
         if map.insert(key.clone(), value).is_some() {
             return Err(ParameterError::Twice { key: key.clone() });
         }
         let read = serde_json::from_value(Value::Object(map.clone()));
-        parameters = read.map_err(|error| ParameterError::Refused {
+        parameters = read.map_err(|_| ParameterError::Refused {
             key: key.clone(),
             text: text.clone(),
-            problem: error.to_string(),
+            expected: known.admitted.clone(),
         })?;
     }
     Ok(parameters)
+}
+
+impl ParameterError {
+    fn unknown(key: &str, known: &[Key]) -> Self {
+        let names: Vec<&str> = known.iter().map(|key| key.name).collect();
+        let known = match names.as_slice() {
+            [] => "none".to_owned(),
+            names => names.join(", "),
+        };
+        let key = key.to_owned();
+        Self::Unknown { key, known }
+    }
 }
 
 /// What the model file says about them.
@@ -73,7 +104,7 @@ impl<const MOST: u32> TryFrom<f64> for Positive<MOST> {
         if value > 0.0 && value <= f64::from(MOST) {
             return Ok(Self(value));
         }
-        Err(format!("expected a number above 0 and at most {MOST}"))
+        Err(Self::admitted())
     }
 }
 
@@ -89,13 +120,11 @@ impl<const MOST: u32> From<Positive<MOST>> for f64 {
 pub struct Share(f64);
 
 impl TryFrom<f64> for Share {
-    type Error = &'static str;
+    type Error = String;
 
     fn try_from(value: f64) -> Result<Self, Self::Error> {
         let admitted = (0.0..=1.0).contains(&value);
-        admitted
-            .then_some(Self(value))
-            .ok_or("expected a number from 0 to 1")
+        admitted.then_some(Self(value)).ok_or_else(Self::admitted)
     }
 }
 
@@ -107,15 +136,21 @@ impl From<Share> for f64 {
 
 /// Declares a closed set of hyper-parameters with their defaults.
 macro_rules! parameters {
-    ($($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty = $default:expr,)* })+) => {$(
+    ($($(#[$doc:meta])* $name:ident { $(#[doc = $meaning:literal] $field:ident: $type:ty = $default:expr,)* })+) => {$(
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
         #[serde(deny_unknown_fields, default)]
-        pub struct $name { $($(#[$field_doc])* pub $field: $type,)* }
+        pub struct $name { $(#[doc = $meaning] pub $field: $type,)* }
 
         impl Default for $name {
             fn default() -> Self {
                 Self { $($field: $default,)* }
+            }
+        }
+
+        impl Parameters for $name {
+            fn keys() -> Vec<Key> {
+                vec![$(Key::new::<$type>(stringify!($field), $meaning, $default),)*]
             }
         }
     )+};
@@ -257,25 +292,34 @@ mod tests {
     }
 
     #[rstest]
+    #[case("trees", "0", "a whole number from 1 to 65535 is expected")]
+    #[case("trees", "many", "a whole number from 1 to 65535 is expected")]
+    #[case("trees", "70000", "a whole number from 1 to 65535 is expected")]
     #[case(
-        "tree",
-        "7",
-        "unknown field `tree`, expected one of `trees`, `max_depth`"
+        "max_depth",
+        "0",
+        "a whole number from 1 to 65535, or null is expected"
     )]
-    #[case("trees", "0", "expected a nonzero u16")]
-    #[case("trees", "many", "invalid type: string \"many\"")]
-    #[case("trees", "70000", "70000")]
-    fn what_the_forest_does_not_know_is_refused(
+    #[case("min_samples_leaf", "-1", "a whole number from 1 is expected")]
+    fn a_value_that_the_forest_does_not_admit_is_refused_with_those_it_does(
         #[case] key: &str,
         #[case] value: &str,
-        #[case] problem: &str,
+        #[case] expected: &str,
     ) {
         let error = read::<Forest>(&given(key, value)).unwrap_err().to_string();
-        assert!(
-            error.starts_with(&format!("--param {key}={value}: ")),
-            "{error}"
-        );
-        assert!(error.contains(problem), "{error}");
+        assert_eq!(error, format!("--param {key}={value}: {expected}"));
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_with_those_that_the_algorithm_has() {
+        let error = read::<Forest>(&given("tree", "7")).unwrap_err().to_string();
+        let known = "trees, max_depth, min_samples_leaf, min_samples_split, max_features";
+        let problem = "there is no such hyper-parameter; the algorithm has";
+        assert_eq!(error, format!("--param tree: {problem} {known}"));
+        let error = read::<Nothing>(&given("tree", "7"))
+            .unwrap_err()
+            .to_string();
+        assert_eq!(error, format!("--param tree: {problem} none"));
     }
 
     #[rstest]
@@ -293,8 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn an_estimator_without_parameters_refuses_all_and_no_key_may_come_twice() {
-        assert!(read::<Nothing>(&given("alpha", "1")).is_err());
+    fn no_key_may_come_twice() {
         let twice = [given("k", "3"), given("k", "4")].concat();
         let error = read::<Knn>(&twice).unwrap_err().to_string();
         assert_eq!(error, "--param k is given twice");

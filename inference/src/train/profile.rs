@@ -2,9 +2,8 @@
 
 use crate::artifact::Profile;
 use crate::model::Predictions;
+use contract::limits::MOST_BINS;
 
-/// Deciles, where there are rows enough.
-const MOST_BINS: usize = 10;
 /// Fewer rows in a bin make its share so uncertain that drift seems to be where there is none.
 const ROWS_PER_BIN: usize = 20;
 
@@ -14,11 +13,12 @@ impl Profile {
         let mut sorted = values.to_vec();
         sorted.sort_unstable_by(f64::total_cmp);
         let bins = (sorted.len() / ROWS_PER_BIN).clamp(2, MOST_BINS);
-        let quantile = |number: usize| sorted[(number * sorted.len()).div_ceil(bins) - 1];
+        let quantile =
+            |number: usize| Self::edge(sorted[(number * sorted.len()).div_ceil(bins) - 1]);
         let mut edges: Vec<f64> = (1..bins).map(quantile).collect();
         edges.dedup();
-        // Nothing is above the largest value: an edge there would make an empty bin.
-        edges.retain(|edge| Some(edge) != sorted.last());
+        // Nothing is beyond the smallest and largest values: an edge there would make an empty bin.
+        edges.retain(|edge| (sorted[0]..sorted[sorted.len() - 1]).contains(edge));
         let mut profile = Self {
             shares: vec![0.0; edges.len() + 1],
             edges,
@@ -85,6 +85,13 @@ mod tests {
             (profile.edges, profile.shares),
             (vec![0.0], vec![0.75, 0.25])
         );
+    }
+
+    #[test]
+    fn edges_are_no_longer_than_a_label_value_can_show() {
+        let values = [[1e-200; 100], [-1e-200; 100], [1e300; 100], [1e301; 100]];
+        assert_eq!(Profile::of(&values.concat()).edges, [0.0, 1e100]);
+        assert!(Profile::of(&[1e-200; 100]).edges.is_empty());
     }
 
     proptest! {

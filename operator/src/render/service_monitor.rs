@@ -2,13 +2,10 @@ use crate::meta;
 use crate::plan::{Identity, Scrape};
 use crate::prometheus_operator::{Endpoint, Relabeling, ServiceMonitor, ServiceMonitorSpec};
 use contract::endpoints;
+use contract::limits::{LABEL_VALUE_LENGTH_LIMIT, SAMPLE_LIMIT};
 
-/// Samples in one scrape: five times what a model with 100 features exports.
-const SAMPLE_LIMIT: u64 = 20_000;
 /// Labels on one sample, those of the target included.
 const LABEL_LIMIT: u64 = 32;
-/// Characters in a label value: a sha256 and the longest feature and class names fit.
-const LABEL_VALUE_LENGTH_LIMIT: u64 = 256;
 
 /// How Prometheus finds and scrapes the pods.
 pub(super) fn render(id: &Identity, scrape: &Scrape) -> ServiceMonitor {

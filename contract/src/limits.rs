@@ -1,0 +1,20 @@
+//! How much of a model becomes label values and time series, and how much of that Prometheus is
+//! told to take.
+//!
+//! Prometheus drops a scrape that is beyond its limits whole, and with it every alert on the model.
+//! So no model is trained or loaded that could get there: the server's tests scrape the largest one.
+
+/// Samples in one scrape.
+pub const SAMPLE_LIMIT: u64 = 20_000;
+/// Bytes in a label value: a range of two numbers needs the most.
+pub const LABEL_VALUE_LENGTH_LIMIT: u64 = 256;
+
+/// Features of a model: each has 33 time series, that is [`MOST_BINS`] bins in three metrics, and
+/// three reasons to be invalid.
+pub const MOST_FEATURES: usize = 300;
+/// Classes of a model: each has a time series with each, in the confusion matrix.
+pub const MOST_CLASSES: usize = 80;
+/// Bins of a reference profile.
+pub const MOST_BINS: usize = 10;
+/// Bytes in the name of a model, version, feature or class.
+pub const LONGEST_NAME: usize = 128;
