@@ -70,6 +70,19 @@ impl Batch {
         Self { values, columns }
     }
 
+    /// The batch as at most `parts` batches of about as many rows each, in order.
+    pub fn split(&self, parts: usize) -> Vec<Self> {
+        let rows = self.rows().div_ceil(parts.max(1));
+        let chunks = self.values.chunks(rows * self.columns);
+        let columns = self.columns;
+        chunks
+            .map(|values| Self {
+                values: values.to_vec(),
+                columns,
+            })
+            .collect()
+    }
+
     /// Number of rows.
     pub fn rows(&self) -> usize {
         self.values.len() / self.columns
@@ -106,11 +119,74 @@ pub enum Predictions {
 }
 
 impl Predictions {
+    /// Adds the predictions of the rows that come after these. Both are of one model.
+    pub fn append(&mut self, next: Self) {
+        match (self, next) {
+            (
+                Self::Classes {
+                    labels,
+                    probabilities,
+                },
+                Self::Classes {
+                    labels: more,
+                    probabilities: likely,
+                },
+            ) => {
+                labels.extend(more);
+                if let (Some(probabilities), Some(likely)) = (probabilities, likely) {
+                    probabilities.extend(likely);
+                }
+            }
+            (Self::Values(values), Self::Values(more)) => values.extend(more),
+            (Self::Classes { .. }, Self::Values(_)) | (Self::Values(_), Self::Classes { .. }) => {}
+        }
+    }
+
     /// Number of rows predicted.
     pub fn rows(&self) -> usize {
         match self {
             Self::Classes { labels, .. } => labels.len(),
             Self::Values(values) => values.len(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case(1, &[7])]
+    #[case(2, &[4, 3])]
+    #[case(3, &[3, 3, 1])]
+    #[case(7, &[1; 7])]
+    #[case(100, &[1; 7])]
+    #[case(0, &[7])]
+    fn a_batch_is_split_by_rows(#[case] parts: usize, #[case] rows: &[usize]) {
+        let values: Vec<f64> = (0..14).map(f64::from).collect();
+        let batch = Batch::new(values.clone(), 2).unwrap();
+        let split = batch.split(parts);
+        assert!(split.iter().map(Batch::rows).eq(rows.iter().copied()));
+        let joined = split.iter().flat_map(|part| part.values().to_vec());
+        assert!(joined.eq(values));
+    }
+
+    #[test]
+    fn predictions_are_joined_in_order() {
+        let part = |label, probabilities: &[f64]| Predictions::Classes {
+            labels: vec![label],
+            probabilities: Some(probabilities.to_vec()),
+        };
+        let mut first = part(1, &[0.2, 0.8]);
+        first.append(part(0, &[0.9, 0.1]));
+        let expected = Predictions::Classes {
+            labels: vec![1, 0],
+            probabilities: Some(vec![0.2, 0.8, 0.9, 0.1]),
+        };
+        assert_eq!(first, expected);
+        let mut values = Predictions::Values(vec![1.0]);
+        values.append(Predictions::Values(vec![2.0]));
+        assert_eq!(values, Predictions::Values(vec![1.0, 2.0]));
     }
 }

@@ -3,10 +3,12 @@
 
 mod common;
 
-use contract::config::{Builtin, ModelConfig};
+use contract::config::{Builtin, Limits, ModelConfig};
 use flate2::read::GzDecoder;
 use inference::artifact::{Algorithm, Report};
 use inference::load;
+use inference::model::Batch;
+use inference::serve::served::Served;
 use inference::table::Table;
 use inference::train::save;
 use serde_json::Value;
@@ -63,4 +65,14 @@ fn the_builtin_model_loads_and_is_any_good() {
         panic!("a classifier has another report");
     };
     assert!(report.accuracy > 0.74 && report.roc_auc.unwrap() > 0.8);
+}
+
+#[test]
+fn a_batch_that_is_split_over_cores_is_answered_as_a_whole() {
+    let model = load::load(&ModelConfig::default()).unwrap();
+    let whole = load::load(&ModelConfig::default()).unwrap().model;
+    let served = Served::new(model, Limits::default()).unwrap();
+    let values = (0..400_000).map(|at| f64::from(at % 977) / 7.0).collect();
+    let batch = Batch::new(values, 8).unwrap();
+    assert_eq!(served.predict(&batch), whole.predict(&batch));
 }

@@ -51,11 +51,13 @@ fn during_the_drain_delay_requests_are_answered_but_readiness_is_off() {
     std::thread::sleep(Duration::from_millis(200));
     let ready = server.talk(&get("/v2/health/ready"));
     assert!(ready.starts_with("HTTP/1.1 503"), "{ready}");
-    assert!(
-        server
-            .talk(&post("/predict", ROW))
-            .starts_with("HTTP/1.1 200")
-    );
+    let mut kept = server.connect();
+    let request = String::from_utf8(post("/predict", ROW)).unwrap();
+    kept.write_all(request.replace("connection: close\r\n", "").as_bytes())
+        .unwrap();
+    let answer = read_all(kept);
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    assert!(answer.contains("connection: close\r\n"), "{answer}");
     assert!(server.wait(SOON).success());
 }
 

@@ -42,6 +42,11 @@ impl Health {
         self.draining.store(true, Ordering::Relaxed);
     }
 
+    /// Whether connections are to be closed after their next answer.
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+
     /// Says that the serving runtime makes progress.
     pub fn beat(&self) {
         let now = self.born.elapsed().as_millis() as u64;
@@ -59,7 +64,7 @@ impl Health {
 /// # Errors
 /// Why no traffic should come here.
 pub fn check_ready(app: &App, served: &Served) -> Result<(), &'static str> {
-    if app.health.draining.load(Ordering::Relaxed) {
+    if app.health.is_draining() {
         return Err("draining");
     }
     match served.works() {

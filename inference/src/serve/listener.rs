@@ -19,6 +19,12 @@ const MOST_HEADERS: usize = 64;
 const BUFFER: usize = 64 * 1024;
 /// Connections at once; more wait in the kernel's queue.
 const MOST_CONNECTIONS: usize = 4096;
+/// File descriptors kept for all else: the other listeners, the model file, the runtime.
+const OTHER_DESCRIPTORS: u64 = 64;
+/// Time for which what was sent may stay unacknowledged: then the peer is gone.
+const PEER_GONE: Duration = Duration::from_secs(10);
+/// Wait for the first request of connections that came just before the end.
+const SETTLE: Duration = Duration::from_millis(100);
 /// Pause after a failed accept: out of file descriptors, the next one would fail at once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -30,20 +36,34 @@ pub async fn accept(
     stop: impl Future<Output = ()>,
 ) -> GracefulShutdown {
     let graceful = GracefulShutdown::new();
-    let accepting = accept_all(listener, router, &graceful);
     tokio::select! {
-        () = accepting => {}
+        () = accept_all(&listener, &router, &graceful) => {}
         () = stop => {}
     }
+    accept_waiting(listener, &router, &graceful).await;
     graceful
 }
 
-async fn accept_all(listener: TcpListener, router: Router, graceful: &GracefulShutdown) {
-    let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+/// Accepts what the kernel has accepted already, and gives it a moment to send its request.
+async fn accept_waiting(listener: TcpListener, router: &Router, graceful: &GracefulShutdown) {
+    // tokio may not have heard of them yet.
+    if let Ok(listener) = listener.into_std() {
+        let accepted = std::iter::from_fn(|| listener.accept().ok());
+        let streams = accepted.filter_map(|(stream, _)| {
+            stream.set_nonblocking(true).ok()?;
+            TcpStream::from_std(stream).ok()
+        });
+        streams.for_each(|stream| converse(stream, router.clone(), graceful, None));
+    }
+    tokio::time::sleep(SETTLE).await;
+}
+
+async fn accept_all(listener: &TcpListener, router: &Router, graceful: &GracefulShutdown) {
+    let places = Arc::new(Semaphore::new(most_connections()));
     // Never closed, so there is always a place to wait for.
     while let Ok(place) = Arc::clone(&places).acquire_owned().await {
         match listener.accept().await {
-            Ok((stream, _)) => converse(stream, router.clone(), graceful, place),
+            Ok((stream, _)) => converse(stream, router.clone(), graceful, Some(place)),
             Err(failure) if is_the_clients(&failure) => {}
             Err(failure) => {
                 tracing::warn!(%failure, "a connection could not be accepted");
@@ -51,6 +71,16 @@ async fn accept_all(listener: TcpListener, router: Router, graceful: &GracefulSh
             }
         }
     }
+}
+
+/// As many as there are file descriptors for: a connection beyond them could not be accepted, and
+/// neither could one that asks for metrics.
+fn most_connections() -> usize {
+    use rustix::process::{Resource, getrlimit};
+    let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    // Half of what is left: each listener counts its own.
+    let places = descriptors.saturating_sub(OTHER_DESCRIPTORS) / 2;
+    usize::try_from(places).map_or(MOST_CONNECTIONS, |places| places.clamp(1, MOST_CONNECTIONS))
 }
 
 fn is_the_clients(failure: &io::Error) -> bool {
@@ -66,10 +96,11 @@ fn converse(
     stream: TcpStream,
     router: Router,
     graceful: &GracefulShutdown,
-    place: OwnedSemaphorePermit,
+    place: Option<OwnedSemaphorePermit>,
 ) {
     // Without it an answer may wait for the client's acknowledgement of the one before.
     let _ = stream.set_nodelay(true);
+    let _ = socket2::SockRef::from(&stream).set_tcp_user_timeout(Some(PEER_GONE));
     let progress = Progress::new();
     let stages = progress.clone();
     let service = service_fn(move |request: http::Request<hyper::body::Incoming>| {

@@ -48,7 +48,7 @@ pub fn score(served: &Served, rows: Rows) -> Result<Predictions, Error> {
     let batch = Batch::new(values, served.signature.width());
     let batch = batch.map_err(|error| Error::Invalid(error.to_string()))?;
     let begin = Instant::now();
-    let predictions = served.model.model.predict(&batch);
+    let predictions = served.predict(&batch);
     let metrics = &served.metrics.model;
     metrics.inference.observe(begin.elapsed().as_secs_f64());
     check_size(&predictions)?;

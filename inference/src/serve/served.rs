@@ -4,10 +4,16 @@ use super::metrics::ServedMetrics;
 use super::prediction_id::PredictionIds;
 use super::probe::Probe;
 use super::signature::Signature;
-use super::work;
+use super::work::{self, rows_within};
 use crate::load::LoadedModel;
+use crate::model::{Batch, Predictions};
 use contract::config::Limits;
+use rayon::prelude::*;
 use std::sync::OnceLock;
+use std::time::Duration;
+
+/// Work that is worth waking another core for: about ten times what that costs.
+const CORE_TIME: Duration = Duration::from_micros(300);
 
 /// A loaded model and what answers about it need.
 #[derive(Debug)]
@@ -22,6 +28,8 @@ pub struct Served {
     pub limits: Limits,
     /// Largest body that is answered on an async worker, in bytes.
     pub inline_bytes: usize,
+    /// Fewest rows that are worth a core of their own.
+    rows_per_core: usize,
     /// Ids of this version's predictions.
     pub ids: PredictionIds,
     /// What is counted about it.
@@ -44,6 +52,7 @@ impl Served {
             metrics: ServedMetrics::new(&model, &signature)?,
             version_json: serde_json::Value::from(model.version.as_str()).to_string(),
             inline_bytes: work::inline_bytes(probe.row_time(), signature.width()),
+            rows_per_core: rows_within(CORE_TIME, probe.row_time()),
             ids: PredictionIds::new(&model.version),
             openapi: OnceLock::new(),
             model,
@@ -51,6 +60,25 @@ impl Served {
             limits,
             probe,
         })
+    }
+
+    /// What the model says about `batch`, asked on several cores where that is worth the effort.
+    pub fn predict(&self, batch: &Batch) -> Predictions {
+        let parts = (batch.rows() / self.rows_per_core).min(rayon::current_num_threads());
+        if parts < 2 {
+            return self.model.model.predict(batch);
+        }
+        let predicted: Vec<_> = batch
+            .split(parts)
+            .par_iter()
+            .map(|part| self.model.model.predict(part))
+            .collect();
+        let joined = predicted.into_iter().reduce(|mut first, next| {
+            first.append(next);
+            first
+        });
+        // There is a part, since no batch is empty.
+        joined.unwrap_or_else(|| self.model.model.predict(batch))
     }
 
     /// Whether a known row is predicted as ever.

@@ -20,12 +20,14 @@ const TICK: Duration = Duration::from_secs(1);
 /// What a connection is waiting for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
-    /// For the first byte of the next request, or for the client to read the last answer.
+    /// For the first byte of the next request.
     Idle = 0,
     /// For the rest of a request's head.
     Head = 1,
     /// For the answer: limited by the handlers.
     Busy = 2,
+    /// For the client to read an answer that is larger than the kernel's buffers.
+    Blocked = 3,
 }
 
 impl Stage {
@@ -35,6 +37,7 @@ impl Stage {
             Self::Idle => 75,
             Self::Head => 5,
             Self::Busy => u32::MAX,
+            Self::Blocked => 10,
         }
     }
 }
@@ -66,6 +69,15 @@ impl Progress {
         }
     }
 
+    /// An attempt to write ended: pending if the client does not read.
+    fn wrote(&self, outcome: &Poll<io::Result<usize>>) {
+        match (self.stage(), outcome.is_pending()) {
+            (Stage::Idle, true) => self.enter(Stage::Blocked),
+            (Stage::Blocked, false) => self.enter(Stage::Idle),
+            _ => {}
+        }
+    }
+
     /// The stage is in the lowest two bits, the number of changes above.
     fn enter(&self, stage: Stage) {
         let changes = self.0.load(Ordering::Relaxed) >> 2;
@@ -77,7 +89,8 @@ impl Progress {
         match self.0.load(Ordering::Relaxed) & 3 {
             0 => Stage::Idle,
             1 => Stage::Head,
-            _ => Stage::Busy,
+            2 => Stage::Busy,
+            _ => Stage::Blocked,
         }
     }
 
@@ -144,7 +157,9 @@ impl AsyncWrite for Watched {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
+        let outcome = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.progress.wrote(&outcome);
+        outcome
     }
 
     fn poll_write_vectored(
@@ -152,7 +167,9 @@ impl AsyncWrite for Watched {
         cx: &mut Context<'_>,
         pieces: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, pieces)
+        let outcome = Pin::new(&mut self.stream).poll_write_vectored(cx, pieces);
+        self.progress.wrote(&outcome);
+        outcome
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -189,6 +206,10 @@ mod tests {
         progress.busy();
         assert_eq!(patience(progress.clone()).await, 1000);
         progress.idle();
+        assert_eq!(patience(progress.clone()).await, 75);
+        progress.wrote(&Poll::Pending);
+        assert_eq!(patience(progress.clone()).await, 10);
+        progress.wrote(&Poll::Ready(Ok(1)));
         assert_eq!(patience(progress.clone()).await, 75);
         progress.received();
         assert_eq!(patience(progress.clone()).await, 5);

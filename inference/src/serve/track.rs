@@ -7,7 +7,8 @@ use axum::body::Body;
 use axum::response::{IntoResponse as _, Response};
 use contract::labels::{Endpoint, ErrorType, Method};
 use futures::FutureExt as _;
-use http::Request;
+use http::header::CONNECTION;
+use http::{HeaderValue, Request};
 use hyper::body::Body as _;
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
@@ -69,7 +70,7 @@ where
         let in_flight = InFlight::new(Arc::clone(&self.app), self.endpoint, request.method());
         let answer = AssertUnwindSafe(self.inner.call(request)).catch_unwind();
         Box::pin(async move {
-            let response = match answer.await {
+            let mut response = match answer.await {
                 Ok(Ok(response)) => response,
                 Ok(Err(never)) => match never {},
                 Err(_) => {
@@ -77,6 +78,11 @@ where
                     Error::Internal.into_response()
                 }
             };
+            if in_flight.app.health.is_draining() {
+                // The client's next request goes to a server that stays.
+                let close = HeaderValue::from_static("close");
+                response.headers_mut().insert(CONNECTION, close);
+            }
             in_flight.finish(&response);
             Ok(response)
         })

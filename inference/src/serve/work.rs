@@ -20,8 +20,14 @@ pub fn inline_bytes(row_time: Duration, columns: usize) -> usize {
     // A value takes at least a digit and a comma.
     let shortest_row = 2 * columns;
     let rows = LONGEST_INLINE.as_nanos() / row_time.as_nanos().max(1);
-    let bytes = usize::try_from(rows).unwrap_or(usize::MAX);
-    bytes.saturating_mul(shortest_row).min(LARGEST_INLINE)
+    let rows = usize::try_from(rows).unwrap_or(usize::MAX);
+    rows.saturating_mul(shortest_row).min(LARGEST_INLINE)
+}
+
+/// Rows that take `time` if one takes `row_time`; at least one.
+pub fn rows_within(time: Duration, row_time: Duration) -> usize {
+    let rows = time.as_nanos() / row_time.as_nanos().max(1);
+    usize::try_from(rows).unwrap_or(usize::MAX).max(1)
 }
 
 /// Receives the body of `request`, and answers it by `answer`.

@@ -16,11 +16,14 @@ pub struct Process {
 impl Process {
     /// Starts a server on a free port.
     pub fn start(args: &[&str]) -> Self {
-        let mut child = command(args)
-            .args(["--listen", "127.0.0.1:0"])
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut serve = command(args);
+        serve.args(["--listen", "127.0.0.1:0"]);
+        Self::spawn(serve)
+    }
+
+    /// Starts a server by `serve`, which has it listen on 127.0.0.1.
+    pub fn spawn(mut serve: Command) -> Self {
+        let mut child = serve.stderr(Stdio::piped()).spawn().unwrap();
         let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
         let address = loop {
             let line = log.next().expect("the server ended").unwrap();
@@ -61,6 +64,28 @@ impl Process {
         let found = lines.find(|(name, _)| *name == series);
         let (_, value) = found.unwrap_or_else(|| panic!("no series {series} in\n{text}"));
         value.parse().unwrap()
+    }
+
+    /// Resident memory in bytes.
+    pub fn resident(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let mut lines = status
+            .lines()
+            .filter_map(|line| line.strip_prefix("VmRSS:"));
+        let kibibytes = lines.next().unwrap().trim().trim_end_matches(" kB");
+        kibibytes.parse::<u64>().unwrap() * 1024
+    }
+
+    /// CPU time used so far, in clock ticks of 10 ms.
+    pub fn ticks(&self) -> u64 {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
+        let fields: Vec<_> = stat
+            .rsplit_once(')')
+            .unwrap()
+            .1
+            .split_whitespace()
+            .collect();
+        fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
     }
 
     /// The exit status, which must come within `limit`.

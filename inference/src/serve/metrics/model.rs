@@ -91,7 +91,7 @@ impl ModelMetrics {
             } => self.classified(labels, probabilities.as_deref()),
             Predictions::Values(values) => {
                 self.predictions[0].inc_by(values.len() as u64);
-                values.iter().for_each(|value| self.distributed(*value));
+                self.distributed(values.iter().copied());
             }
         }
     }
@@ -108,37 +108,54 @@ impl ModelMetrics {
     }
 
     fn classified(&self, labels: &[usize], probabilities: Option<&[f64]>) {
-        let classes = self.predictions.len();
-        for (row, label) in labels.iter().enumerate() {
+        for label in labels {
             self.predictions[*label].inc();
-            self.distributed(match probabilities {
-                Some(probabilities) => probabilities[row * classes + 1],
-                // A label is shown as the reference profile shows it.
-                None => *label as f64,
-            });
+        }
+        let classes = self.predictions.len();
+        match probabilities {
+            Some(probabilities) => {
+                self.distributed(probabilities[1..].iter().step_by(classes).copied());
+            }
+            // A label is shown as the reference profile shows it.
+            None => self.distributed(labels.iter().map(|label| *label as f64)),
         }
     }
 
-    fn distributed(&self, value: f64) {
-        self.distribution.observe(value);
-        self.prediction.count(value);
+    fn distributed(&self, values: impl Iterator<Item = f64> + Clone) {
+        values
+            .clone()
+            .for_each(|value| self.distribution.observe(value));
+        self.prediction.count(values);
     }
 }
 
 impl FeatureMetrics {
-    fn count(&self, values: impl Iterator<Item = f64>) {
-        for value in values {
-            self.bins.count(value);
-            if !self.range.contains(&value) {
-                self.invalid[InvalidFeature::Range as usize].inc();
-            }
+    fn count(&self, values: impl Iterator<Item = f64> + Clone) {
+        self.bins.count(values.clone());
+        let outside = values.filter(|value| !self.range.contains(value)).count();
+        if outside > 0 {
+            self.invalid[InvalidFeature::Range as usize].inc_by(outside as u64);
         }
     }
 }
 
 impl Bins {
-    fn count(&self, value: f64) {
-        self.counters[self.profile.bin(value)].inc();
+    /// Adds up before it counts: an addition to a shared counter takes as long as many to a local
+    /// one.
+    fn count(&self, mut values: impl Iterator<Item = f64> + Clone) {
+        let mut rest = values.clone();
+        if let (Some(only), None) = (rest.next(), rest.next()) {
+            return self.counters[self.profile.bin(only)].inc();
+        }
+        let mut found = vec![0_u64; self.counters.len()];
+        values
+            .by_ref()
+            .for_each(|value| found[self.profile.bin(value)] += 1);
+        for (counter, found) in self.counters.iter().zip(found) {
+            if found > 0 {
+                counter.inc_by(found);
+            }
+        }
     }
 }
 
