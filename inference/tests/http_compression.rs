@@ -20,13 +20,13 @@ use support::{Answer, Behaviour, Server, diabetes, made};
 use tower::ServiceExt as _;
 
 fn gzip(text: &[u8]) -> Vec<u8> {
-    let mut packer = GzEncoder::new(Vec::new(), Compression::best());
+    let mut packer = GzEncoder::new(Vec::new(), Compression::fast());
     packer.write_all(text).unwrap();
     packer.finish().unwrap()
 }
 
 fn zlib(text: &[u8]) -> Vec<u8> {
-    let mut packer = ZlibEncoder::new(Vec::new(), Compression::best());
+    let mut packer = ZlibEncoder::new(Vec::new(), Compression::fast());
     packer.write_all(text).unwrap();
     packer.finish().unwrap()
 }
@@ -97,7 +97,7 @@ async fn a_bomb_is_given_up_at_the_limit(#[case] coding: &str, #[case] pack: fn(
         ..Limits::default()
     };
     let server = Server::with(made(Behaviour::Add, &[]), limits);
-    let bomb = pack(&vec![b' '; 200 << 20]);
+    let bomb = pack(&vec![b' '; 32 << 20]);
     assert!(bomb.len() < 1 << 20);
     let begin = Instant::now();
     let answer = post(&server, &[coding], bomb).await;
@@ -197,7 +197,7 @@ async fn other_answers_are_sent_as_they_are(
 #[case("/metrics", "# HELP ")]
 #[case("/openapi.json", "{")]
 #[case("/docs/swagger-ui-bundle.js", "")]
-#[case("/v2/models/diabetes", "{")]
+#[case("/docs/swagger-ui.css", "")]
 #[tokio::test(flavor = "multi_thread")]
 async fn every_route_compresses(#[case] path: &str, #[case] begin: &str) {
     let server = Server::new(diabetes());

@@ -7,6 +7,8 @@ mod support;
 use contract::config::Limits;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method, StatusCode};
+use proptest::collection::vec;
+use proptest::{option, prop_assert_eq, proptest};
 use rstest::rstest;
 use serde_json::{Value, json};
 use support::{Answer, Behaviour, Server, diabetes, made, request};
@@ -46,7 +48,7 @@ async fn invoke(server: &Server, kind: &'static str, body: &str) -> Answer {
 #[case::no_params(JSON, r#"{"inputs": [[1, 2]], "params": null}"#, json!([3.0]))]
 #[case::with_charset("application/json; charset=UTF-8", r#"{"inputs": [[1, 2]]}"#, json!([3.0]))]
 #[case::csv(CSV, "b,a\n1,2\n3,4.5\n", json!([3.0, 7.5]))]
-#[case::csv_with_quotes(CSV, "\u{feff}\"a\", b\r\n\"1e1\", \"-2\"\r\n", json!([8.0]))]
+#[case::csv_with_quotes(CSV, "\u{feff}\"a\", b\r\n\"1e1\",\"-2\"\r\n", json!([8.0]))]
 #[case::csv_with_an_empty_cell("text/csv;charset=utf-8", "a,b\n1,\n", json!([5.0]))]
 #[case::csv_without_a_column(CSV, "a\n1\n2", json!([5.0, 6.0]))]
 #[tokio::test]
@@ -80,6 +82,71 @@ async fn outcomes_are_those_of_predict_whatever_the_form() {
     for (kind, body) in [(CSV, csv), (JSON, split.to_string())] {
         let answer = invoke(&server, kind, &body).await;
         assert_eq!(answer.json()["predictions"], expected, "{body}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn every_form_of_a_table_has_the_same_outcomes(
+        rows in vec((-1e6..1e6, option::of(-1e6..1e6)), 1..20),
+        swapped: bool,
+    ) {
+        let order = if swapped { ["b", "a"] } else { ["a", "b"] };
+        let cells = |(a, b): &(f64, Option<f64>)| match swapped {
+            true => json!([b, a]),
+            false => json!([a, b]),
+        };
+        let data: Vec<_> = rows.iter().map(cells).collect();
+        let column = |at: usize| data.iter().map(|row| row[at].clone()).collect::<Vec<_>>();
+        let records = data.iter().map(|row| json!({ order[0]: row[0], order[1]: row[1] }));
+        let records = json!(records.collect::<Vec<_>>());
+        let line = |row: &Value| format!("{},{}\n", row[0], row[1]).replace("null", "");
+        let lines: String = data.iter().map(line).collect();
+        let forms = [
+            (JSON, json!({ "dataframe_split": { "columns": order, "data": data } }).to_string()),
+            (JSON, format!(r#"{{"dataframe_split": {{"data": {}, "columns": {}}}}}"#, json!(data), json!(order))),
+            (JSON, json!({ "dataframe_records": records }).to_string()),
+            (JSON, json!({ "instances": records }).to_string()),
+            (JSON, json!({ "inputs": { order[0]: column(0), order[1]: column(1) } }).to_string()),
+            (CSV, format!("{}\n{lines}", order.join(","))),
+        ];
+        let expected: Vec<_> = rows.iter().map(|(a, b)| a + b.unwrap_or(4.0)).collect();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let server = Server::made(Behaviour::Add);
+        for (kind, body) in forms {
+            let answer = runtime.block_on(invoke(&server, kind, &body));
+            prop_assert_eq!(&answer.json()["predictions"], &json!(expected), "{}", body);
+        }
+        let missing = rows.iter().filter(|(_, b)| b.is_none()).count() * 6;
+        let series = r#"model_feature_invalid_total{feature="b",model_version="v7",reason="missing"}"#;
+        prop_assert_eq!(server.metric(series), missing as f64);
+    }
+}
+
+#[tokio::test]
+async fn deep_nesting_is_refused_or_passed_over_without_recursion() {
+    let server = Server::made(Behaviour::Add);
+    let deep = |open: &str, close: &str| open.repeat(300_000) + &close.repeat(300_000);
+    for nested in [
+        deep("[", "]"),
+        deep(r#"{"a":"#, "}"),
+        deep(r#"{"a":["#, "]}"),
+    ] {
+        for body in [
+            format!(r#"{{"params": {nested}, "inputs": [[1, 2]]}}"#),
+            format!(r#"{{"inputs": {nested}}}"#),
+            format!(r#"{{"inputs": {{"a": {nested}}}}}"#),
+            format!(r#"{{"dataframe_split": {{"data": {nested}, "columns": ["a"]}}}}"#),
+            format!(r#"{{"dataframe_split": {{"columns": {nested}}}}}"#),
+        ] {
+            let answer = invoke(&server, JSON, &body).await;
+            let passed_over = body.starts_with(r#"{"params": {"a":["#);
+            let expected = match passed_over {
+                true => StatusCode::OK,
+                false => StatusCode::BAD_REQUEST,
+            };
+            assert_eq!(answer.status, expected, "{}", &body[..60]);
+        }
     }
 }
 

@@ -131,7 +131,7 @@ mod tests {
     use super::*;
     use rstest::rstest;
 
-    fn headers(name: http::HeaderName, values: &[&'static str]) -> HeaderMap {
+    fn headers(name: &http::HeaderName, values: &[&'static str]) -> HeaderMap {
         let values = values.iter().copied().map(http::HeaderValue::from_static);
         values.map(|value| (name.clone(), value)).collect()
     }
@@ -162,7 +162,7 @@ mod tests {
     #[case(&["gzip;level=9"], None)]
     #[case(&[",,;,=;q"], None)]
     fn the_client_chooses(#[case] accepted: &[&'static str], #[case] expected: Option<Coding>) {
-        let headers = headers(ACCEPT_ENCODING, accepted);
+        let headers = headers(&ACCEPT_ENCODING, accepted);
         assert_eq!(Coding::accepted(&headers), expected);
     }
 
