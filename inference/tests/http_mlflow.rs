@@ -47,6 +47,11 @@ async fn invoke(server: &Server, kind: &'static str, body: &str) -> Answer {
 #[case::params(JSON, r#"{"params": {"x": {"y": [1]}}, "inputs": [[1, 2]]}"#, json!([3.0]))]
 #[case::no_params(JSON, r#"{"inputs": [[1, 2]], "params": null}"#, json!([3.0]))]
 #[case::with_charset("application/json; charset=UTF-8", r#"{"inputs": [[1, 2]]}"#, json!([3.0]))]
+#[case::nan_is_missing(
+    JSON,
+    r#"{"dataframe_split": {"columns": ["b", "a"], "data": [[NaN, 1]]}}"#,
+    json!([5.0])
+)]
 #[case::csv(CSV, "b,a\n1,2\n3,4.5\n", json!([3.0, 7.5]))]
 #[case::csv_with_quotes(CSV, "\u{feff}\"a\", b\r\n\"1e1\",\"-2\"\r\n", json!([8.0]))]
 #[case::csv_with_an_empty_cell("text/csv;charset=utf-8", "a,b\n1,\n", json!([5.0]))]
@@ -239,6 +244,16 @@ const SPLIT: &str = r#"dataframe_split: expected {"columns": [names], "data": [r
     JSON,
     r#"{"dataframe_records": {"a": 1}}"#,
     "dataframe_records: expected a list of rows"
+)]
+#[case(
+    JSON,
+    r#"{"instances": [[NaN, 1]]}"#,
+    r#"row 0: feature "a" is null, expected a number"#
+)]
+#[case(
+    JSON,
+    r#"{"instances": [[Infinity, 1]]}"#,
+    "the body is not JSON: expected value at line 1 column 17"
 )]
 #[case(CSV, "", "no rows")]
 #[case(CSV, "a,b\n", "no rows")]

@@ -4,6 +4,7 @@
 mod columns;
 pub mod csv;
 pub mod fields;
+pub mod nan;
 mod reader;
 mod split;
 

@@ -2,7 +2,7 @@
 
 use super::app::App;
 use super::decode::fields::{self, Envelope, Field, Rule};
-use super::decode::{Rows, csv};
+use super::decode::{Rows, csv, nan};
 use super::encode::outcomes;
 use super::error::{Error, json};
 use super::predict::score;
@@ -95,12 +95,24 @@ impl Form {
     }
 
     fn decode(self, body: &[u8], served: &Served) -> Result<Rows, Error> {
-        let (signature, max_rows) = (&served.signature, served.max_rows());
         match self {
-            Self::Json => fields::decode(body, &BODY, signature, max_rows).map(|(rows, _)| rows),
-            Self::Csv => csv::decode(body, signature, max_rows),
+            Self::Json => read_json(body, served),
+            Self::Csv => csv::decode(body, &served.signature, served.max_rows()),
         }
     }
+}
+
+/// MLflow's own client sends the NaN of a table as it is.
+fn read_json(body: &[u8], served: &Served) -> Result<Rows, Error> {
+    let decode = |body| fields::decode(body, &BODY, &served.signature, served.max_rows());
+    let read = match decode(body) {
+        Err(Error::Json(reason)) => match nan::as_null(body) {
+            Some(body) => decode(&body),
+            None => Err(Error::Json(reason)),
+        },
+        read => read,
+    };
+    read.map(|(rows, _)| rows)
 }
 
 /// What bodies of any other type are told.

@@ -97,20 +97,13 @@ impl<'de> Visitor<'de> for Body<'_, '_> {
         let mut found = None;
         while let Some(key) = map.next_key::<String>()? {
             let mut fields = envelope.fields.iter();
-            if let Some(field) = fields.find(|field| field.as_str() == key) {
-                if found.replace(*field).is_some() {
-                    return reader.invalid(envelope.expected.to_owned());
+            match fields.find(|field| field.as_str() == key) {
+                None => read_other(envelope, reader, &key, &mut map)?,
+                Some(field) if found.is_none() => {
+                    found = Some(*field);
+                    read_field(reader, *field, &mut map)?;
                 }
-                read_field(reader, *field, &mut map)?;
-                continue;
-            }
-            match envelope.rules.iter().find(|(name, ..)| *name == key) {
-                Some((_, Rule::Absent, told)) => return reader.invalid((*told).to_owned()),
-                Some((_, Rule::Object, told)) => {
-                    reader.expected = Expected::Text(told);
-                    map.next_value_seed(Ignored)?;
-                }
-                None => drop(map.next_value::<IgnoredAny>()?),
+                Some(_) => return reader.invalid(envelope.expected.to_owned()),
             }
         }
         match found {
@@ -137,6 +130,23 @@ fn read_field<'de, A: MapAccess<'de>>(
         Field::DataframeSplit => map.next_value_seed(split::Split(reader)),
         Field::DataframeRecords | Field::Instances => map.next_value_seed(Rest(reader)),
         Field::Inputs => map.next_value_seed(Tensors(reader)),
+    }
+}
+
+fn read_other<'de, A: MapAccess<'de>>(
+    envelope: &Envelope,
+    reader: &mut Reader<'_>,
+    name: &str,
+    map: &mut A,
+) -> Result<(), A::Error> {
+    let mut rules = envelope.rules.iter();
+    match rules.find(|(ruled, ..)| *ruled == name) {
+        Some((_, Rule::Absent, told)) => reader.invalid((*told).to_owned()),
+        Some((_, Rule::Object, told)) => {
+            reader.expected = Expected::Text(told);
+            map.next_value_seed(Ignored)
+        }
+        None => map.next_value::<IgnoredAny>().map(drop),
     }
 }
 
