@@ -69,6 +69,20 @@ closed_set! {
         V2ModelReady = "/v2/models/{model}/ready",
         /// Open Inference Protocol v2: predictions.
         V2Infer = "/v2/models/{model}/infer",
+        /// KServe v1: liveness.
+        Root = "/",
+        /// KServe v1: names of the models.
+        V1Models = "/v1/models",
+        /// KServe v1: readiness of the model.
+        V1Model = "/v1/models/{model}",
+        /// KServe v1: predictions, and the verbs beside it that are not offered.
+        V1Predict = "/v1/models/{model}:predict",
+        /// MLflow: predictions.
+        Invocations = "/invocations",
+        /// MLflow: readiness.
+        Ping = "/ping",
+        /// MLflow: version of the server.
+        Version = "/version",
         /// Everything that matches no route.
         Other = "other",
     }

@@ -9,15 +9,18 @@
 
 pub mod admission;
 pub mod app;
+pub mod compression;
 pub mod decode;
 pub mod docs;
 pub mod encode;
 pub mod error;
 pub mod feedback;
 pub mod health;
+pub mod kserve_v1;
 pub mod listener;
 pub mod logs;
 pub mod metrics;
+pub mod mlflow;
 pub mod open_inference;
 pub mod openapi;
 pub mod predict;

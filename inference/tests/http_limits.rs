@@ -7,10 +7,11 @@ mod support;
 use axum::body::Body;
 use bytes::Bytes;
 use contract::config::Limits;
-use http::header::{ALLOW, RETRY_AFTER};
-use http::{Method, StatusCode};
+use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderValue, Method, StatusCode};
 use http_body_util::channel::Channel;
 use inference::artifact::FeatureKind;
+use serde_json::Value;
 use std::time::Duration;
 use support::{Behaviour, Server, made, request};
 
@@ -197,10 +198,16 @@ async fn every_documented_example_is_accepted() {
         let document = server.get("/openapi.json").await.json();
         let mut tried = 0;
         for (path, item) in document["paths"].as_object().unwrap() {
-            let media = &item["post"]["requestBody"]["content"]["application/json"];
-            if let Some(example) = media.get("example") {
-                let path = path.replace("{model}", &server.0.served().model.name);
-                let answer = server.post(&path, example.to_string()).await;
+            let path = path.replace("{model}", &server.0.served().model.name);
+            let content = item["post"]["requestBody"]["content"].as_object();
+            for (kind, media) in content.into_iter().flatten() {
+                let example = &media["example"];
+                let body = example.as_str().map(str::to_owned);
+                let body = body.unwrap_or_else(|| example.to_string());
+                let mut post = request(Method::POST, &path, body);
+                let kind = HeaderValue::from_str(kind).unwrap();
+                post.headers_mut().insert(CONTENT_TYPE, kind);
+                let answer = server.send(post).await;
                 assert_eq!(answer.status, StatusCode::OK, "{path} {}", answer.text);
                 tried += 1;
                 let responses = &item["post"]["responses"];
@@ -212,11 +219,72 @@ async fn every_documented_example_is_accepted() {
                 }
             }
         }
-        assert_eq!(tried, 3);
+        assert_eq!(tried, 6);
         let features = &document["components"]["schemas"]["Row"]["properties"];
         assert_eq!(
             features.as_object().unwrap().len(),
             server.0.served().signature.width()
         );
+    }
+}
+
+#[tokio::test]
+async fn every_documented_answer_to_get_is_given() {
+    let server = Server::new(support::diabetes());
+    let document = server.get("/openapi.json").await.json();
+    let mut compared = 0;
+    for (path, item) in document["paths"].as_object().unwrap() {
+        let Some(content) = item["get"]["responses"]["200"]["content"].as_object() else {
+            continue;
+        };
+        let answer = server.get(&path.replace("{model}", "diabetes")).await;
+        assert_eq!(answer.status, StatusCode::OK, "{path}");
+        let (kind, media) = content.iter().next().unwrap();
+        let found = answer.headers[CONTENT_TYPE].to_str().unwrap();
+        assert!(found.starts_with(kind), "{path}: {found}");
+        if let Some(example) = media.get("example") {
+            assert_eq!(&answer.json(), example, "{path}");
+            compared += 1;
+        }
+    }
+    assert_eq!(compared, 6);
+}
+
+#[tokio::test]
+async fn the_description_refers_to_nothing_that_it_lacks() {
+    let document = Server::new(support::diabetes()).get("/openapi.json").await;
+    let document = document.json();
+    assert!(document["openapi"].as_str().unwrap().starts_with("3.1."));
+    let mut references = Vec::new();
+    collect_references(&document, &mut references);
+    assert!(references.len() > 20);
+    for reference in references {
+        let pointer = reference.strip_prefix('#').unwrap();
+        assert!(document.pointer(pointer).is_some(), "{reference}");
+    }
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for operation in item.as_object().unwrap().values() {
+            let parameters = operation["parameters"].as_array().map_or(0, Vec::len);
+            assert_eq!(parameters, path.matches('{').count(), "{path}");
+            for (status, response) in operation["responses"].as_object().unwrap() {
+                assert!(status.parse::<u16>().is_ok());
+                assert!(response["description"].is_string(), "{path} {status}");
+            }
+        }
+    }
+}
+
+fn collect_references(value: &Value, found: &mut Vec<String>) {
+    if let Some(reference) = value.get("$ref").and_then(Value::as_str) {
+        found.push(reference.to_owned());
+    }
+    match value {
+        Value::Object(map) => map
+            .values()
+            .for_each(|value| collect_references(value, found)),
+        Value::Array(list) => list
+            .iter()
+            .for_each(|value| collect_references(value, found)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }

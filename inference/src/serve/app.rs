@@ -6,10 +6,11 @@ use super::health::{self, Health};
 use super::metrics::Metrics;
 use super::served::Served;
 use super::track::TrackLayer;
-use super::{docs, feedback, open_inference, predict};
+use super::{compression, docs, feedback, kserve_v1, mlflow, open_inference, predict};
 use crate::load::LoadedModel;
 use arc_swap::ArcSwap;
 use axum::Router;
+use axum::middleware::from_fn;
 use axum::routing::{MethodRouter, any, get, post};
 use contract::config::{Limits, ModelConfig};
 use contract::labels::Endpoint;
@@ -87,7 +88,11 @@ pub fn router(app: Arc<App>) -> Router {
     routes()
         .into_iter()
         .fold(Router::new(), |router, (path, endpoint, handlers)| {
-            let handlers = handlers.fallback(wrong_method);
+            let handlers = match endpoint {
+                // Shares its path with V1Model, which answers all other methods.
+                Endpoint::V1Predict => handlers,
+                _ => handlers.fallback(wrong_method),
+            };
             router.route(path, track(&app, endpoint, handlers))
         })
         .fallback_service(unknown.with_state(Arc::clone(&app)))
@@ -102,13 +107,14 @@ pub fn admin_router(app: Arc<App>) -> Router {
         .route(LIVEZ, get(health::livez))
         .route(READYZ, get(health::readyz))
         .fallback(no_route)
+        .layer(from_fn(compression::layer))
         .with_state(app)
 }
 
 type Route = (&'static str, Endpoint, MethodRouter<Arc<App>>);
 
-fn routes() -> [Route; 17] {
-    use open_inference as v2;
+fn routes() -> [Route; 24] {
+    use {kserve_v1 as v1, open_inference as v2};
     [
         ("/predict", Endpoint::Predict, post(predict::predict)),
         ("/feedback", Endpoint::Feedback, post(feedback::feedback)),
@@ -117,6 +123,17 @@ fn routes() -> [Route; 17] {
         ("/docs/{file}", Endpoint::Docs, get(docs::asset)),
         ("/openapi.json", Endpoint::OpenApi, get(docs::openapi)),
         ("/metrics", Endpoint::Metrics, get(health::metrics)),
+        ("/", Endpoint::Root, get(v1::alive)),
+        ("/v1/models", Endpoint::V1Models, get(v1::models)),
+        ("/v1/models/{model}", Endpoint::V1Model, get(v1::model)),
+        ("/v1/models/{model}", Endpoint::V1Predict, post(v1::predict)),
+        (
+            "/invocations",
+            Endpoint::Invocations,
+            post(mlflow::invocations),
+        ),
+        ("/ping", Endpoint::Ping, get(mlflow::ping)),
+        ("/version", Endpoint::Version, get(mlflow::version)),
         ("/v2", Endpoint::V2Server, get(v2::server)),
         ("/v2/", Endpoint::V2Server, get(v2::server)),
         ("/v2/health/live", Endpoint::V2Live, get(v2::live)),

@@ -1,10 +1,16 @@
 //! JSON of `/predict` → rows, in one pass: every number goes straight into the row-major vector.
+//! The forms of other protocols are read by the same rules.
 
+mod columns;
+pub mod csv;
+pub mod fields;
+pub mod nan;
 mod reader;
+mod split;
 
 use super::error::{Echo, Error, Problem};
 use super::signature::Signature;
-use reader::Reader;
+use reader::{Expected, Reader};
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use std::fmt;
 
@@ -38,16 +44,17 @@ pub enum Form {
 /// # Errors
 /// `Json`, `Invalid`, `Value` or `TooManyRows`, for the first thing that is wrong.
 pub fn decode(body: &[u8], signature: &Signature, max_rows: usize) -> Result<(Rows, Form), Error> {
-    let mut reader = Reader::new(signature, max_rows);
+    let mut reader = Reader::new(signature, max_rows, EXPECTED);
+    let form = parse(body, Body(&mut reader));
+    reader.finish(form)
+}
+
+/// Reads the whole of `body`, and nothing after it.
+fn parse<'de, S: DeserializeSeed<'de>>(body: &'de [u8], seed: S) -> serde_json::Result<S::Value> {
     let mut json = serde_json::Deserializer::from_slice(body);
-    let form = Body(&mut reader)
-        .deserialize(&mut json)
-        .and_then(|form| json.end().map(|()| form));
-    match form {
-        Ok(form) if reader.rows > 0 => Ok((reader.finish(), form)),
-        Ok(_) => Err(Error::Invalid("no rows".to_owned())),
-        Err(error) => Err(reader.explain(&error)),
-    }
+    let value = seed.deserialize(&mut json)?;
+    json.end()?;
+    Ok(value)
 }
 
 /// The whole body.
@@ -115,7 +122,7 @@ impl<'de> Visitor<'de> for Rest<'_, '_> {
 }
 
 fn read_list<'de, A: SeqAccess<'de>>(reader: &mut Reader<'_>, mut rows: A) -> Result<(), A::Error> {
-    reader.in_list = true;
+    reader.expected = Expected::Row;
     while rows.next_element_seed(Row(reader))?.is_some() {}
     Ok(())
 }
@@ -142,23 +149,32 @@ impl<'de> Visitor<'de> for Row<'_, '_> {
         read_named(self.0, map, None)
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut row: A) -> Result<(), A::Error> {
-        let reader = self.0;
-        let width = reader.signature.width();
-        let start = reader.begin_row()?;
-        for column in 0..width {
-            let Some(value) = row.next_element_seed(Number { reader, column })? else {
-                let row = reader.rows;
-                return reader.invalid(format!("row {row}: {column} values, expected {width}"));
-            };
-            reader.values[start + column] = value;
-        }
-        if row.next_element::<serde::de::IgnoredAny>()?.is_some() {
-            let row = reader.rows;
-            return reader.invalid(format!("row {row}: more than {width} values"));
-        }
-        reader.end_row(start)
+    fn visit_seq<A: SeqAccess<'de>>(self, row: A) -> Result<(), A::Error> {
+        let width = self.0.signature.width();
+        read_values(self.0, row, 0..width)
     }
+}
+
+/// Reads a row of values for `columns`, in that order.
+fn read_values<'de, A: SeqAccess<'de>>(
+    reader: &mut Reader<'_>,
+    mut row: A,
+    columns: impl ExactSizeIterator<Item = usize>,
+) -> Result<(), A::Error> {
+    let width = columns.len();
+    let start = reader.begin_row()?;
+    for (at, column) in columns.enumerate() {
+        let Some(value) = row.next_element_seed(Number { reader, column })? else {
+            let row = reader.rows;
+            return reader.invalid(format!("row {row}: {at} values, expected {width}"));
+        };
+        reader.values[start + column] = value;
+    }
+    if row.next_element::<serde::de::IgnoredAny>()?.is_some() {
+        let row = reader.rows;
+        return reader.invalid(format!("row {row}: more than {width} values"));
+    }
+    reader.end_row(start)
 }
 
 /// Reads the rest of an object of named features; the key of `first` has been read already.

@@ -117,6 +117,44 @@ impl<'a> Encoder<'a> {
     }
 }
 
+/// The answer of protocols that know one outcome per row: a list of classes or values called
+/// `name`. Version and ids beside it are for `/feedback`; clients that do not know them pass over.
+pub fn outcomes(served: &Served, name: &str, predictions: &Predictions) -> Vec<u8> {
+    let time = SystemTime::now();
+    let mut out = Vec::with_capacity((predictions.rows() + 1) * ROW_BYTES);
+    out.extend_from_slice(b"{\"");
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b"\":");
+    list(&mut out, predictions.rows(), |out, row| match predictions {
+        Predictions::Classes { labels, .. } => {
+            let class = &served.signature.classes[labels[row]];
+            out.extend_from_slice(class.value.as_bytes());
+        }
+        Predictions::Values(values) => write_number(out, values[row]),
+    });
+    out.extend_from_slice(b",\"model_version\":");
+    out.extend_from_slice(served.version_json.as_bytes());
+    out.extend_from_slice(b",\"prediction_ids\":");
+    list(&mut out, predictions.rows(), |out, row| {
+        out.push(b'"');
+        out.extend_from_slice(&issue(served, predictions, row, time));
+        out.push(b'"');
+    });
+    out.push(b'}');
+    out
+}
+
+fn list(out: &mut Vec<u8>, rows: usize, element: impl Fn(&mut Vec<u8>, usize)) {
+    out.push(b'[');
+    for row in 0..rows {
+        if row > 0 {
+            out.push(b',');
+        }
+        element(out, row);
+    }
+    out.push(b']');
+}
+
 /// The id of the prediction of `row`.
 pub fn issue(served: &Served, predictions: &Predictions, row: usize, time: SystemTime) -> Text {
     let prediction = match predictions {

@@ -2,8 +2,8 @@
 
 use axum::response::{IntoResponse, Response};
 use contract::labels::{ErrorType, InvalidFeature};
-use http::header::{CONTENT_TYPE, RETRY_AFTER};
-use http::{HeaderValue, StatusCode};
+use http::header::{ACCEPT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderName, HeaderValue, StatusCode};
 use std::fmt;
 use std::time::Duration;
 
@@ -37,6 +37,12 @@ pub enum Error {
     /// The batch is larger than the limit.
     #[error("more than {0} rows in one request")]
     TooManyRows(usize),
+    /// The body is of a media type that the route does not take: what it takes.
+    #[error("expected Content-Type {0}")]
+    ContentType(&'static str),
+    /// The body is compressed in a way that the server does not know.
+    #[error("expected Content-Encoding gzip or deflate, or none")]
+    ContentEncoding,
     /// The client took too long to send the body.
     #[error("the body did not arrive within {0:?}")]
     SlowBody(Duration),
@@ -61,6 +67,9 @@ pub enum Error {
     /// Another version is served.
     #[error("the model has no version {}", Echo(.0))]
     UnknownVersion(String),
+    /// A part of a protocol that this server leaves out.
+    #[error("{0} are not offered")]
+    NotOffered(&'static str),
     /// A fault of the server; the log has the cause.
     #[error("internal error")]
     Internal,
@@ -114,6 +123,9 @@ impl Error {
             Self::BodyTooLarge(_) | Self::TooManyRows(_) => {
                 (StatusCode::PAYLOAD_TOO_LARGE, ErrorType::TooLarge)
             }
+            Self::ContentType(_) | Self::ContentEncoding => {
+                (StatusCode::UNSUPPORTED_MEDIA_TYPE, ErrorType::Validation)
+            }
             Self::SlowBody(_) => (StatusCode::REQUEST_TIMEOUT, ErrorType::Timeout),
             Self::Deadline(_) => (StatusCode::GATEWAY_TIMEOUT, ErrorType::Timeout),
             // Nobody is there to read it.
@@ -123,23 +135,37 @@ impl Error {
                 (StatusCode::NOT_FOUND, ErrorType::NotFound)
             }
             Self::Method(_) => (StatusCode::METHOD_NOT_ALLOWED, ErrorType::NotFound),
+            Self::NotOffered(_) => (StatusCode::NOT_IMPLEMENTED, ErrorType::NotFound),
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, ErrorType::Internal),
+        }
+    }
+
+    /// The answer with a body of its own, for protocols that have another form of errors.
+    pub fn answer(&self, body: &serde_json::Value) -> Response {
+        let (status, kind) = self.class();
+        let mut response = json(status, body.to_string());
+        if let Some((name, value)) = self.header() {
+            let value = HeaderValue::from_static(value);
+            response.headers_mut().insert(name, value);
+        }
+        // Tells the tracking layer what to count.
+        response.extensions_mut().insert(kind);
+        response
+    }
+
+    /// What tells the client how to do better.
+    const fn header(&self) -> Option<(HeaderName, &'static str)> {
+        match self {
+            Self::Overload(_) => Some((RETRY_AFTER, "1")),
+            Self::ContentEncoding => Some((ACCEPT_ENCODING, "gzip, deflate")),
+            _ => None,
         }
     }
 }
 
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
-        let (status, kind) = self.class();
-        let body = serde_json::json!({ "error": self.to_string() });
-        let mut response = json(status, body.to_string());
-        if kind == ErrorType::Overload {
-            let second = HeaderValue::from_static("1");
-            response.headers_mut().insert(RETRY_AFTER, second);
-        }
-        // Tells the tracking layer what to count.
-        response.extensions_mut().insert(kind);
-        response
+        self.answer(&serde_json::json!({ "error": self.to_string() }))
     }
 }
 
@@ -158,8 +184,13 @@ pub struct Echo<'a>(pub &'a str);
 
 impl fmt::Display for Echo<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let end = self.0.floor_char_boundary(LONGEST_ECHO);
-        let rest = if end < self.0.len() { "…" } else { "" };
-        write!(f, "{:?}{rest}", &self.0[..end])
+        let (start, rest) = cut(self.0);
+        write!(f, "{start:?}{rest}")
     }
+}
+
+/// As much of `text` as an answer may repeat, and a mark if that is not all.
+pub fn cut(text: &str) -> (&str, &'static str) {
+    let end = text.floor_char_boundary(LONGEST_ECHO);
+    (&text[..end], if end < text.len() { "…" } else { "" })
 }

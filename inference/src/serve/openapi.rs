@@ -4,6 +4,7 @@ mod schemas;
 
 use super::error::Error;
 use super::served::Served;
+use super::{kserve_v1, mlflow};
 use contract::labels::Endpoint;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -11,8 +12,8 @@ use std::time::Duration;
 use utoipa::openapi::path::{OperationBuilder, ParameterBuilder, ParameterIn, PathItem};
 use utoipa::openapi::request_body::{RequestBody, RequestBodyBuilder};
 use utoipa::openapi::{
-    ComponentsBuilder, ContentBuilder, HttpMethod, InfoBuilder, OpenApiBuilder, PathsBuilder, Ref,
-    Required, Response, ResponseBuilder, schema,
+    ComponentsBuilder, Content, ContentBuilder, HttpMethod, InfoBuilder, OpenApiBuilder,
+    PathsBuilder, Ref, Required, Response, ResponseBuilder, schema,
 };
 
 /// One documented route.
@@ -47,6 +48,8 @@ enum Fails {
 const PREDICTIONS: &str = "predictions";
 const OPERATIONS: &str = "operations";
 const V2: &str = "Open Inference Protocol v2";
+const V1: &str = "KServe v1";
+const MLFLOW: &str = "MLflow";
 
 const fn read(
     endpoint: Endpoint,
@@ -68,7 +71,7 @@ const fn read(
 
 /// Every documented route.
 #[rustfmt::skip]
-const TABLE: [Operation; 11] = [
+const TABLE: [Operation; 18] = [
     Operation {
         method: HttpMethod::Post, endpoint: Endpoint::Predict, tag: PREDICTIONS,
         summary: "Predict one row or a list of rows",
@@ -89,6 +92,21 @@ const TABLE: [Operation; 11] = [
     read(Endpoint::V2Server, V2, "Name and version of the server", Some("Object"), Fails::Never),
     read(Endpoint::V2Live, V2, "Whether the server lives", Some("Object"), Fails::Never),
     read(Endpoint::V2Ready, V2, "Whether the server is ready", Some("Object"), Fails::Unready),
+    Operation {
+        method: HttpMethod::Post, endpoint: Endpoint::V1Predict, tag: V1,
+        summary: "Predict a list of rows, or columns of values",
+        request: Some("V1Request"), answer: Some("V1Answer"), fails: Fails::UnknownOrBody,
+    },
+    read(Endpoint::Root, V1, "Whether the server lives", Some("Object"), Fails::Never),
+    read(Endpoint::V1Models, V1, "Names of the models", Some("Object"), Fails::Never),
+    read(Endpoint::V1Model, V1, "Whether the model is ready", Some("Object"), Fails::UnknownOrUnready),
+    Operation {
+        method: HttpMethod::Post, endpoint: Endpoint::Invocations, tag: MLFLOW,
+        summary: "Predict a table",
+        request: Some("InvocationsRequest"), answer: Some("InvocationsAnswer"), fails: Fails::Body,
+    },
+    read(Endpoint::Ping, MLFLOW, "Whether the model is ready", None, Fails::Unready),
+    read(Endpoint::Version, MLFLOW, "Version of the server", None, Fails::Never),
     read(Endpoint::Health, OPERATIONS, "What is served and how it is", Some("Object"), Fails::Unready),
     read(Endpoint::Metrics, OPERATIONS, "Metrics for Prometheus", None, Fails::Never),
     read(Endpoint::OpenApi, OPERATIONS, "This description", Some("Object"), Fails::Never),
@@ -144,9 +162,10 @@ impl Operation {
             operation = operation.parameter(model);
         }
         for (status, description) in self.errors(served) {
+            let (schema, example) = self.error_form(status, &description);
             let content = ContentBuilder::new()
-                .schema(Some(Ref::from_schema_name("Error")))
-                .example(Some(serde_json::json!({ "error": description })))
+                .schema(Some(Ref::from_schema_name(schema)))
+                .example(Some(example))
                 .build();
             let response = ResponseBuilder::new()
                 .description(description)
@@ -176,33 +195,62 @@ impl Operation {
         }
     }
 
+    /// Schema of the errors, and one that says `message`.
+    fn error_form(&self, status: u16, message: &str) -> (&'static str, Value) {
+        match self.tag {
+            MLFLOW => ("MlflowError", mlflow::body(status, message)),
+            _ => ("Error", serde_json::json!({ "error": message })),
+        }
+    }
+
     /// Statuses with what their errors say, kinds of one status joined.
     fn errors(&self, served: &Served) -> BTreeMap<u16, String> {
-        let unknown = Error::UnknownModel("iris".to_owned());
-        let kinds = match self.fails {
-            Fails::Never => vec![],
-            Fails::Unready => return BTreeMap::from([(503, "draining".to_owned())]),
-            Fails::Unknown => vec![unknown],
-            Fails::UnknownOrUnready => {
-                return BTreeMap::from([(404, unknown.to_string()), (503, "draining".to_owned())]);
-            }
-            Fails::Body => body_errors(served),
-            Fails::UnknownOrBody => {
-                let mut kinds = body_errors(served);
-                kinds.push(unknown);
-                kinds
-            }
-        };
         let mut errors = BTreeMap::<u16, String>::new();
-        for kind in kinds {
-            let said = errors.entry(kind.class().0.as_u16()).or_default();
+        for (status, message) in self.kinds(served) {
+            let said = errors.entry(status).or_default();
             if !said.is_empty() {
                 said.push_str("; or: ");
             }
-            said.push_str(&kind.to_string());
+            said.push_str(&message);
         }
         errors
     }
+
+    /// Status and message of every kind of error.
+    fn kinds(&self, served: &Served) -> Vec<(u16, String)> {
+        let (unknown, unready) = self.of_model(&served.model.name);
+        let mut bad: Vec<_> = body_errors(served).iter().map(said).collect();
+        if self.endpoint == Endpoint::Invocations {
+            bad.push(said(&mlflow::WRONG_TYPE));
+        }
+        match self.fails {
+            Fails::Never => vec![],
+            Fails::Unready => vec![unready],
+            Fails::Unknown => vec![unknown],
+            Fails::UnknownOrUnready => vec![unknown, unready],
+            Fails::Body => bad,
+            Fails::UnknownOrBody => {
+                bad.push(unknown);
+                bad
+            }
+        }
+    }
+
+    /// What is said about another model, and while the one called `name` is not ready.
+    fn of_model(&self, name: &str) -> ((u16, String), (u16, String)) {
+        let (unknown, unready) = match self.tag {
+            V1 => (kserve_v1::unknown("iris"), kserve_v1::not_ready(name)),
+            _ => (
+                Error::UnknownModel("iris".to_owned()).to_string(),
+                "draining".to_owned(),
+            ),
+        };
+        ((404, unknown), (503, unready))
+    }
+}
+
+fn said(error: &Error) -> (u16, String) {
+    (error.class().0.as_u16(), error.to_string())
 }
 
 /// One of every error that a route with a body can answer with.
@@ -215,6 +263,7 @@ fn body_errors(served: &Served) -> Vec<Error> {
         Error::SlowBody(patience),
         Error::BodyTooLarge(limits.max_body_bytes),
         Error::TooManyRows(limits.max_batch_rows as usize),
+        Error::ContentEncoding,
         Error::Internal,
         Error::Overload(limits.max_concurrent_requests as usize),
         Error::Deadline(patience),
@@ -226,8 +275,19 @@ fn body(served: &Served, name: &str) -> RequestBody {
         .schema(Some(Ref::from_schema_name(name)))
         .example(Some(schemas::example(served, name)))
         .build();
-    RequestBodyBuilder::new()
+    let body = RequestBodyBuilder::new()
         .required(Some(Required::True))
-        .content("application/json", content)
+        .content("application/json", content);
+    match name {
+        "InvocationsRequest" => body.content("text/csv", table(served)).build(),
+        _ => body.build(),
+    }
+}
+
+/// A header line and a row.
+fn table(served: &Served) -> Content {
+    ContentBuilder::new()
+        .schema(Some(schema::Object::with_type(schema::Type::String)))
+        .example(Some(Value::from(schemas::csv_example(served))))
         .build()
 }

@@ -1,6 +1,7 @@
 //! Counts, times and guards every request of a route.
 
 use super::app::App;
+use super::compression::{self, Coding};
 use super::error::Error;
 use super::metrics::Metrics;
 use axum::body::Body;
@@ -68,6 +69,7 @@ where
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let in_flight = InFlight::new(Arc::clone(&self.app), self.endpoint, request.method());
+        let coding = Coding::accepted(request.headers());
         let answer = AssertUnwindSafe(self.inner.call(request)).catch_unwind();
         Box::pin(async move {
             let mut response = match answer.await {
@@ -83,6 +85,7 @@ where
                 let close = HeaderValue::from_static("close");
                 response.headers_mut().insert(CONNECTION, close);
             }
+            let response = compression::compress(response, coding).await;
             in_flight.finish(&response);
             Ok(response)
         })

@@ -1,9 +1,11 @@
 //! Runs the synchronous part of a request: at once if it is short, else on a thread of its own.
 
 use super::app::App;
+use super::compression::{Coding, inflate};
 use super::error::Error;
 use super::served::Served;
 use axum::extract::Request;
+use bytes::Bytes;
 use contract::labels::Endpoint;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -43,10 +45,12 @@ pub async fn run<T: Send + 'static>(
     answer: impl FnOnce(&Served, &[u8]) -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
     let begin = Instant::now();
+    let coding = Coding::of_body(request.headers())?;
     let body = app.admission.receive(request).await?;
     app.metrics.http.received(endpoint, body.len() as u64);
     let permit = app.admission.enter().await?;
-    if body.len() <= served.inline_bytes {
+    // How long a compressed body is, only inflating it tells.
+    if coding.is_none() && body.len() <= served.inline_bytes {
         return answer(&served, &body);
     }
     let deadline = Duration::from_millis(app.limits.request_timeout_ms);
@@ -54,7 +58,7 @@ pub async fn run<T: Send + 'static>(
         // Kept until the work is done, even when nobody waits for it any more.
         let _permit = permit;
         match begin.elapsed() < deadline {
-            true => answer(&served, &body),
+            true => plain(coding, body, &served).and_then(|body| answer(&served, &body)),
             false => Err(Error::Deadline(deadline)),
         }
     });
@@ -65,5 +69,12 @@ pub async fn run<T: Send + 'static>(
             Err(Error::Internal)
         }
         Err(_) => Err(Error::Deadline(deadline)),
+    }
+}
+
+fn plain(coding: Option<Coding>, body: Bytes, served: &Served) -> Result<Bytes, Error> {
+    match coding {
+        Some(coding) => inflate(coding, &body, served.limits.max_body_bytes).map(Bytes::from),
+        None => Ok(body),
     }
 }

@@ -1,8 +1,19 @@
 //! The state of reading a body: rows so far, and the first thing that is wrong.
 
 use super::Rows;
-use crate::serve::error::{Error, Problem};
+use crate::serve::error::{Echo, Error, Problem};
 use crate::serve::signature::Signature;
+
+/// What the parser is about to read, for errors that it finds by itself.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Expected {
+    /// One of the forms that a text describes.
+    Text(&'static str),
+    /// A row of a list.
+    Row,
+    /// All values of a column.
+    Values(usize),
+}
 
 /// What has been read so far.
 pub(super) struct Reader<'a> {
@@ -16,12 +27,12 @@ pub(super) struct Reader<'a> {
     /// Column being read, for errors that the JSON parser finds.
     pub(super) column: Option<usize>,
     fault: Option<Error>,
-    /// Whether the rows are those of a list.
-    pub(super) in_list: bool,
+    pub(super) expected: Expected,
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(signature: &'a Signature, max_rows: usize) -> Self {
+    /// Nothing yet of a body that should look like `expected`.
+    pub(super) fn new(signature: &'a Signature, max_rows: usize, expected: &'static str) -> Self {
         Self {
             signature,
             max_rows,
@@ -30,14 +41,16 @@ impl<'a> Reader<'a> {
             filled: Vec::new(),
             column: None,
             fault: None,
-            in_list: false,
+            expected: Expected::Text(expected),
         }
     }
 
-    pub(super) fn finish(self) -> Rows {
-        Rows {
-            values: self.values,
-            filled: self.filled,
+    /// All that has been read, and `form`, unless reading stopped early.
+    pub(super) fn finish<T>(mut self, form: serde_json::Result<T>) -> Result<(Rows, T), Error> {
+        let form = form.map_err(|error| self.explain(&error))?;
+        match self.rows {
+            0 => Err(Error::Invalid("no rows".to_owned())),
+            _ => Ok((self.into_rows(), form)),
         }
     }
 
@@ -60,8 +73,15 @@ impl<'a> Reader<'a> {
         self.fail(fault)
     }
 
-    pub(super) fn explain(self, error: &serde_json::Error) -> Error {
-        if let Some(fault) = self.fault {
+    fn into_rows(self) -> Rows {
+        Rows {
+            values: self.values,
+            filled: self.filled,
+        }
+    }
+
+    fn explain(&mut self, error: &serde_json::Error) -> Error {
+        if let Some(fault) = self.fault.take() {
             return fault;
         }
         match self.column {
@@ -70,13 +90,40 @@ impl<'a> Reader<'a> {
                 let problem = Problem::NotFinite;
                 self.signature.fault(self.rows, column, problem)
             }
-            _ if error.is_data() && self.in_list => {
-                let row = self.rows;
-                let expected = "expected an object of features or a list of numbers";
-                Error::Invalid(format!("row {row}: {expected}"))
-            }
-            _ if error.is_data() => Error::Invalid(super::EXPECTED.to_owned()),
+            _ if error.is_data() => Error::Invalid(self.wish()),
             _ => Error::Json(error.to_string()),
+        }
+    }
+
+    fn wish(&self) -> String {
+        match self.expected {
+            Expected::Text(text) => text.to_owned(),
+            Expected::Row => {
+                let expected = "expected an object of features or a list of numbers";
+                format!("row {}: {expected}", self.rows)
+            }
+            Expected::Values(column) => {
+                let name = Echo(&self.signature.features[column].name);
+                format!("feature {name}: expected a list of values")
+            }
+        }
+    }
+
+    /// Adds the column called `name` to `columns`, which have no other of that name.
+    pub(super) fn add_column<E: serde::de::Error>(
+        &mut self,
+        columns: &mut Vec<usize>,
+        name: &str,
+    ) -> Result<usize, E> {
+        match self.signature.column(name, columns.len()) {
+            None => self.invalid(format!("unknown feature {}", Echo(name))),
+            Some(column) if columns.contains(&column) => {
+                self.invalid(format!("feature {} is given twice", Echo(name)))
+            }
+            Some(column) => {
+                columns.push(column);
+                Ok(column)
+            }
         }
     }
 

@@ -2,13 +2,15 @@
 
 use crate::artifact::{Feature, FeatureKind, Task};
 use crate::model::Predictions;
-use crate::serve::encode::{Answer, Encoder, issue};
+use crate::serve::encode::{self, Answer, Encoder, issue};
 use crate::serve::open_inference::DataType;
 use crate::serve::served::Served;
 use contract::labels::Endpoint;
 use serde_json::{Map, Value, json};
 use std::time::SystemTime;
-use utoipa::openapi::schema::{AnyOfBuilder, ArrayBuilder, Object, ObjectBuilder, Schema, Type};
+use utoipa::openapi::schema::{
+    AnyOfBuilder, ArrayBuilder, Object, ObjectBuilder, OneOfBuilder, Schema, Type,
+};
 use utoipa::openapi::{Ref, RefOr};
 
 /// Every named schema.
@@ -22,7 +24,18 @@ pub(super) fn all(served: &Served) -> Vec<(&'static str, RefOr<Schema>)> {
         ("FeedbackAnswer", feedback_answer().into()),
         ("InferRequest", infer_request().into()),
         ("InferAnswer", infer_answer().into()),
+        ("V1Request", v1_request().into()),
+        (
+            "V1Answer",
+            outcomes(served, &["predictions", "outputs"]).into(),
+        ),
+        ("InvocationsRequest", invocations_request().into()),
+        (
+            "InvocationsAnswer",
+            outcomes(served, &["predictions"]).into(),
+        ),
         ("Error", error().into()),
+        ("MlflowError", mlflow_error().into()),
         ("Object", Object::with_type(Type::Object).into()),
     ]
 }
@@ -39,18 +52,48 @@ pub(super) fn example(served: &Served, name: &str) -> Value {
                 "data": [example_values(served)],
             }]
         }),
+        "V1Request" => json!({ "instances": [example_values(served)] }),
+        "InvocationsRequest" => json!({
+            "dataframe_split": { "columns": names(served), "data": [example_values(served)] }
+        }),
         _ => row_example(served),
     }
 }
 
+/// The example row as a table.
+pub(super) fn csv_example(served: &Served) -> String {
+    let mut table = csv::Writer::from_writer(Vec::new());
+    let values = example_values(served);
+    // Writing to a Vec cannot fail.
+    let _ = table.write_record(names(served));
+    let _ = table.write_record(values.iter().map(Value::to_string));
+    let table = table.into_inner().unwrap_or_default();
+    String::from_utf8_lossy(&table).into_owned()
+}
+
+fn names(served: &Served) -> Vec<&str> {
+    let features = served.signature.features.iter();
+    features.map(|feature| feature.name.as_str()).collect()
+}
+
 /// What the server answers to the example.
 pub(super) fn example_answer(served: &Served, endpoint: Endpoint) -> Option<Value> {
+    let name = &served.model.name;
     let predictions = served.probe.example()?;
     let encoder = Encoder::new(served, SystemTime::now());
     let answer = encoder.encode(Answer::Single(predictions));
     match endpoint {
         Endpoint::Predict => serde_json::from_slice(&answer).ok(),
         Endpoint::Feedback => Some(json!({ "accepted": 1, "rejected": [] })),
+        Endpoint::V1Predict | Endpoint::Invocations => {
+            let answer = encode::outcomes(served, "predictions", predictions);
+            serde_json::from_slice(&answer).ok()
+        }
+        Endpoint::Root => Some(json!({ "status": "alive" })),
+        Endpoint::V1Models => Some(json!({ "models": [name] })),
+        Endpoint::V1Model | Endpoint::V2ModelReady => Some(json!({ "name": name, "ready": true })),
+        Endpoint::V2Live => Some(json!({ "live": true })),
+        Endpoint::V2Ready => Some(json!({ "live": true, "ready": true })),
         _ => None,
     }
 }
@@ -226,6 +269,92 @@ fn infer_answer() -> Schema {
         .property("model_version", string(""))
         .property("id", string(""))
         .property("outputs", list(tensor()))
+        .into()
+}
+
+/// An object of named features, or their values in order.
+fn any_row() -> Schema {
+    AnyOfBuilder::new()
+        .item(Ref::from_schema_name("Row"))
+        .item(list(Schema::from(number("Value of a feature."))))
+        .into()
+}
+
+/// A list of values for each feature.
+fn columns() -> ObjectBuilder {
+    let values = Schema::from(list(Schema::from(number("Value in a row."))));
+    ObjectBuilder::new().additional_properties(Some(values))
+}
+
+fn rows_or_columns() -> Schema {
+    AnyOfBuilder::new()
+        .item(list(any_row()))
+        .item(columns())
+        .into()
+}
+
+/// An object with nothing but `field`.
+fn only(field: &str, schema: impl Into<RefOr<Schema>>) -> ObjectBuilder {
+    ObjectBuilder::new().property(field, schema).required(field)
+}
+
+fn v1_request() -> Schema {
+    OneOfBuilder::new()
+        .item(only("instances", list(any_row())))
+        .item(only("inputs", rows_or_columns()))
+        .into()
+}
+
+fn invocations_request() -> Schema {
+    let split = ObjectBuilder::new()
+        .property("columns", list(Schema::from(string("Name of a feature."))))
+        .property("data", list(any_row()))
+        .required("data");
+    let params = "Means nothing to these models.";
+    [
+        only("dataframe_split", split),
+        only("dataframe_records", list(any_row())),
+        only("instances", list(any_row())),
+        only("inputs", rows_or_columns()),
+    ]
+    .into_iter()
+    .fold(OneOfBuilder::new(), |forms, form| {
+        let ignored = ObjectBuilder::new().description(Some(params));
+        forms.item(form.property("params", ignored))
+    })
+    .into()
+}
+
+/// What is predicted for each row, under one of `names`.
+fn outcomes(served: &Served, names: &[&str]) -> Schema {
+    let outcome: Schema = match served.signature.task {
+        Task::Classification => AnyOfBuilder::new()
+            .item(number("Predicted class."))
+            .item(string("Predicted class."))
+            .into(),
+        Task::Regression => number("Predicted value.").into(),
+    };
+    names
+        .iter()
+        .fold(ObjectBuilder::new(), |object, name| {
+            object.property(*name, list(outcome.clone()))
+        })
+        .property("model_version", string("Version of the model."))
+        .property(
+            "prediction_ids",
+            list(Schema::from(string("Names the prediction in feedback."))),
+        )
+        .into()
+}
+
+fn mlflow_error() -> Schema {
+    let message = "What is wrong, where, and what was expected.";
+    ["error_code", "message", "error"]
+        .into_iter()
+        .fold(ObjectBuilder::new(), |object, field| object.required(field))
+        .property("error_code", string("MLflow's word for the kind of error."))
+        .property("message", string(message))
+        .property("error", string(message))
         .into()
 }
 
