@@ -3,6 +3,7 @@
 use crate::artifact::{Algorithm, Manifest, Task};
 use crate::evaluate::evaluate;
 use crate::load::{self, LoadedModel, is_name};
+use crate::load_generator::{self, Generator, pace::Progress};
 use crate::predict;
 use crate::report::Readable;
 use crate::serve;
@@ -11,7 +12,7 @@ use crate::train::{self, Options, Step, save};
 use anyhow::{Context, bail};
 use clap::{Args, Parser, Subcommand};
 use contract::config::{Builtin, ModelConfig, ModelSource};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -36,6 +37,8 @@ pub enum Command {
     Evaluate(EvaluateArgs),
     /// Predict the rows of a CSV file, one JSON object a line.
     Predict(PredictArgs),
+    /// Ask a running server for predictions, again and again, and report how it answers.
+    Load(Box<load_generator::Args>),
 }
 
 /// Of `train`.
@@ -116,6 +119,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Train(args) => train(args)?,
         Command::Evaluate(args) => print_evaluation(&args)?,
         Command::Predict(args) => print_predictions(&args)?,
+        Command::Load(args) => return generate_load(*args),
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -125,7 +129,7 @@ fn train(args: TrainArgs) -> anyhow::Result<()> {
     let table = Table::open(&args.data)?;
     let derived = args.task.is_none();
     let options = args.options()?;
-    let bar = progress_bar();
+    let bar = progress_bar(Step::ALL.len(), "{bar:24} {pos}/{len} {msg}");
     let file = train::train(&table, &options, |step| {
         bar.set_message(step.as_str());
         bar.inc(1);
@@ -188,9 +192,9 @@ fn print_training(manifest: &Manifest, derived: bool) -> io::Result<()> {
 }
 
 /// Shown on a terminal only.
-fn progress_bar() -> ProgressBar {
-    let bar = ProgressBar::new(Step::ALL.len() as u64);
-    match ProgressStyle::with_template("{bar:24} {pos}/{len} {msg}") {
+fn progress_bar(steps: usize, template: &str) -> ProgressBar {
+    let bar = ProgressBar::new(steps as u64);
+    match ProgressStyle::with_template(template) {
         Ok(style) => bar.with_style(style),
         Err(_) => bar,
     }
@@ -216,16 +220,51 @@ fn print_predictions(args: &PredictArgs) -> anyhow::Result<()> {
         Table::open(&args.data)?
     };
     let batch = predict::rows(&model.manifest, &table)?;
-    let ignored = predict::ignored(&model.manifest, &table);
-    if !ignored.is_empty() {
-        writeln!(io::stderr(), "ignored columns: {}", ignored.join(", "))?;
-    }
+    print_ignored(&predict::ignored(&model.manifest, &table).join(", "))?;
     let mut out = io::BufWriter::new(io::stdout().lock());
     for row in predict::predict(&model, &batch) {
         writeln!(out, "{row}")?;
     }
     out.flush()?;
     Ok(())
+}
+
+fn print_ignored(columns: &str) -> io::Result<()> {
+    match columns.is_empty() {
+        true => Ok(()),
+        false => writeln!(io::stderr(), "ignored columns: {columns}"),
+    }
+}
+
+/// Fails if nothing was answered as it should be.
+fn generate_load(args: load_generator::Args) -> anyhow::Result<ExitCode> {
+    let json = args.json;
+    let generator = Generator::prepare(args)?;
+    print_ignored(&generator.ignored().join(", "))?;
+    let bar = progress_bar(100, "{bar:24} {percent}% {msg}");
+    let summary = generator.run(|progress| show(&bar, progress));
+    bar.finish_and_clear();
+    let mut out = io::stdout().lock();
+    match json {
+        true => writeln!(out, "{}", serde_json::to_string_pretty(&summary)?)?,
+        false => write!(out, "{summary}")?,
+    }
+    Ok(match summary.is_success() {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    })
+}
+
+fn show(bar: &ProgressBar, progress: Progress) {
+    bar.set_position((progress.share * 100.0) as u64);
+    let (requests, unanswered) = (
+        HumanCount(progress.requests),
+        HumanCount(progress.unanswered),
+    );
+    let speed = progress.per_second;
+    bar.set_message(format!(
+        "{requests} requests, {speed:.0}/s, {unanswered} unanswered"
+    ));
 }
 
 fn open(model: &str) -> anyhow::Result<LoadedModel> {
