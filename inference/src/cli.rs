@@ -3,6 +3,7 @@
 use crate::artifact::{Algorithm, Manifest, Task};
 use crate::evaluate::evaluate;
 use crate::load::{self, LoadedModel};
+use crate::load_generator::{self, Generator, pace::Progress};
 use crate::names::{is_name, listed};
 use crate::predict;
 use crate::report::Readable;
@@ -12,7 +13,7 @@ use crate::train::{self, Options, Step, parameters, save};
 use anyhow::{Context, bail};
 use clap::{Args, Parser, Subcommand};
 use contract::config::{ModelConfig, ModelSource};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -37,6 +38,8 @@ pub enum Command {
     Evaluate(EvaluateArgs),
     /// Predict the rows of a CSV file, one JSON object a line.
     Predict(PredictArgs),
+    /// Ask a running server for predictions, again and again, and report how it answers.
+    Load(Box<load_generator::Args>),
 }
 
 /// Of `train`.
@@ -118,6 +121,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Train(args) => train(args)?,
         Command::Evaluate(args) => print_evaluation(&args)?,
         Command::Predict(args) => print_predictions(&args)?,
+        Command::Load(args) => return generate_load(*args),
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -128,7 +132,7 @@ fn train(args: TrainArgs) -> anyhow::Result<()> {
     let options = args.options()?;
     save::check(&out)?;
     let table = Table::open(&data)?;
-    let bar = progress_bar();
+    let bar = progress_bar(Step::ALL.len(), "{bar:24} {pos}/{len} {msg}");
     let file = train::train(&table, &options, |step| {
         bar.set_message(step.as_str());
         bar.inc(1);
@@ -191,9 +195,9 @@ fn print_training(manifest: &Manifest, derived: bool) -> io::Result<()> {
 }
 
 /// Shown on a terminal only.
-fn progress_bar() -> ProgressBar {
-    let bar = ProgressBar::new(Step::ALL.len() as u64);
-    match ProgressStyle::with_template("{bar:24} {pos}/{len} {msg}") {
+fn progress_bar(steps: usize, template: &str) -> ProgressBar {
+    let bar = ProgressBar::new(steps as u64);
+    match ProgressStyle::with_template(template) {
         Ok(style) => bar.with_style(style),
         Err(_) => bar,
     }
@@ -219,16 +223,52 @@ fn print_predictions(args: &PredictArgs) -> anyhow::Result<()> {
         Table::open(&args.data)?
     };
     let batch = predict::rows(&model.manifest, &table)?;
-    let ignored = predict::ignored(&model.manifest, &table);
-    if !ignored.is_empty() {
-        writeln!(io::stderr(), "ignored columns: {}", listed(ignored))?;
-    }
+    print_ignored(predict::ignored(&model.manifest, &table))?;
     let mut out = io::BufWriter::new(io::stdout().lock());
     for row in predict::predict(&model, &batch) {
         writeln!(out, "{row}")?;
     }
     out.flush()?;
     Ok(())
+}
+
+fn print_ignored<'a>(columns: impl IntoIterator<Item = &'a str>) -> io::Result<()> {
+    let columns = listed(columns);
+    match columns.is_empty() {
+        true => Ok(()),
+        false => writeln!(io::stderr(), "ignored columns: {columns}"),
+    }
+}
+
+/// Fails if nothing was answered as it should be.
+fn generate_load(args: load_generator::Args) -> anyhow::Result<ExitCode> {
+    let json = args.json;
+    let generator = Generator::prepare(args)?;
+    print_ignored(generator.ignored().iter().map(String::as_str))?;
+    let bar = progress_bar(100, "{bar:24} {percent}% {msg}");
+    let summary = generator.run(|progress| show(&bar, progress));
+    bar.finish_and_clear();
+    let mut out = io::stdout().lock();
+    match json {
+        true => writeln!(out, "{}", serde_json::to_string_pretty(&summary)?)?,
+        false => write!(out, "{summary}")?,
+    }
+    Ok(match summary.is_success() {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    })
+}
+
+fn show(bar: &ProgressBar, progress: Progress) {
+    bar.set_position((progress.share * 100.0) as u64);
+    let (requests, unanswered) = (
+        HumanCount(progress.requests),
+        HumanCount(progress.unanswered),
+    );
+    let speed = progress.per_second;
+    bar.set_message(format!(
+        "{requests} requests, {speed:.0}/s, {unanswered} unanswered"
+    ));
 }
 
 fn open(model: Option<String>) -> anyhow::Result<LoadedModel> {

@@ -14,6 +14,7 @@ pub mod cli;
 pub mod engine;
 pub mod evaluate;
 pub mod load;
+pub mod load_generator;
 pub mod model;
 pub mod names;
 pub mod predict;
