@@ -23,6 +23,9 @@ test: ## every test there is; installs what it needs
 test-fast: ## tests that need neither a cluster nor tools
 	.ci/test fast
 
+test-clients: ## the server against the clients of KServe, Triton, MLServer, MLflow and of the protocol itself
+	inference/tests/clients/run
+
 test-control-plane: ## the operator against etcd, kube-apiserver and kube-controller-manager
 	cluster/with-control-plane cargo test -p operator --locked --test control_plane -- --ignored --test-threads 6
 
@@ -35,4 +38,4 @@ bench: ## requests per second and CPU per request beside bare axum and FastAPI
 down: ## delete the demo's cluster
 	cluster/kind down
 
-.PHONY: help demo images gen lint test test-fast test-control-plane test-end-to-end bench down
+.PHONY: help demo images gen lint test test-fast test-clients test-control-plane test-end-to-end bench down
