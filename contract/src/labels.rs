@@ -63,12 +63,22 @@ closed_set! {
         V2Live = "/v2/health/live",
         /// Open Inference Protocol v2: readiness of the server.
         V2Ready = "/v2/health/ready",
+        /// Open Inference Protocol v2: names of models, as KServe lists them.
+        V2Models = "/v2/models",
         /// Open Inference Protocol v2: model metadata.
         V2Model = "/v2/models/{model}",
         /// Open Inference Protocol v2: readiness of the model.
         V2ModelReady = "/v2/models/{model}/ready",
         /// Open Inference Protocol v2: predictions.
         V2Infer = "/v2/models/{model}/infer",
+        /// Open Inference Protocol v2, statistics extension: how often and how long.
+        V2Stats = "/v2/models/{model}/stats",
+        /// Open Inference Protocol v2, repository extension: the models that there are.
+        V2Index = "/v2/repository/index",
+        /// Open Inference Protocol v2, repository extension: loads the model again.
+        V2Load = "/v2/repository/models/{model}/load",
+        /// Open Inference Protocol v2, repository extension: stops serving the model.
+        V2Unload = "/v2/repository/models/{model}/unload",
         /// Everything that matches no route.
         Other = "other",
     }
@@ -85,7 +95,7 @@ closed_set! {
         Overload = "overload",
         /// The deadline of the request passed.
         Timeout = "timeout",
-        /// The API key is missing or wrong.
+        /// The API key is missing or wrong, or nobody may do this.
         Unauthorized = "unauthorized",
         /// No such route, model or version.
         NotFound = "not_found",

@@ -147,6 +147,7 @@ async fn load(config: ServerConfig) -> Result<App, StartError> {
     let loading = tokio::task::spawn_blocking(move || {
         let model = load::load(&config.model)?;
         App::new(model, config.model, config.limits, begin.elapsed())
+            .map(|app| app.with_model_control(config.model_control))
             .context("the metrics contradict each other")
             .map_err(StartError::Internal)
     });

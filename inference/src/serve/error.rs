@@ -1,11 +1,13 @@
 //! What can go wrong with a request, and what the client and the dashboards are told about it.
 
+use super::open_inference::DataType;
 use axum::response::{IntoResponse, Response};
 use contract::labels::{ErrorType, InvalidFeature};
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, StatusCode};
 use std::fmt;
 use std::time::Duration;
+use tonic::Code;
 
 /// Longest piece of a request that an answer repeats, in bytes.
 const LONGEST_ECHO: usize = 128;
@@ -61,6 +63,15 @@ pub enum Error {
     /// Another version is served.
     #[error("the model has no version {}", Echo(.0))]
     UnknownVersion(String),
+    /// The model was unloaded.
+    #[error("the model is unloaded")]
+    Unloaded,
+    /// The model cannot be loaded: what loading said.
+    #[error("the model was refused: {0}")]
+    Load(String),
+    /// Nobody may load or unload models.
+    #[error("loading and unloading is disabled: allow it with --model-control")]
+    ControlDisabled,
     /// A fault of the server; the log has the cause.
     #[error("internal error")]
     Internal,
@@ -77,6 +88,8 @@ pub enum Problem {
     NotANumber(&'static str),
     /// A number beyond the range of 64-bit floats.
     NotFinite,
+    /// Not an element of the type that its tensor has.
+    NotOf(DataType),
     /// Named twice in one row.
     Duplicate,
 }
@@ -86,7 +99,7 @@ impl Problem {
     pub const fn reason(self) -> Option<InvalidFeature> {
         match self {
             Self::Missing | Self::Null => Some(InvalidFeature::Missing),
-            Self::NotANumber(_) | Self::NotFinite => Some(InvalidFeature::Type),
+            Self::NotANumber(_) | Self::NotFinite | Self::NotOf(_) => Some(InvalidFeature::Type),
             Self::Duplicate => None,
         }
     }
@@ -99,38 +112,82 @@ impl fmt::Display for Problem {
             Self::Null => f.write_str("is null, expected a number"),
             Self::NotANumber(found) => write!(f, "is {found}, expected a number"),
             Self::NotFinite => f.write_str("is not a finite 64-bit number"),
+            Self::NotOf(datatype) => write!(f, "is not of datatype {}", datatype.as_str()),
             Self::Duplicate => f.write_str("is given twice"),
         }
     }
 }
 
 impl Error {
-    /// HTTP status and `error_type` of every kind.
-    pub const fn class(&self) -> (StatusCode, ErrorType) {
+    /// HTTP status, gRPC status and `error_type` of every kind.
+    pub const fn class(&self) -> (StatusCode, Code, ErrorType) {
         match self {
-            Self::Json(_) | Self::Invalid(_) | Self::Value { .. } => {
-                (StatusCode::BAD_REQUEST, ErrorType::Validation)
-            }
-            Self::BodyTooLarge(_) | Self::TooManyRows(_) => {
-                (StatusCode::PAYLOAD_TOO_LARGE, ErrorType::TooLarge)
-            }
-            Self::SlowBody(_) => (StatusCode::REQUEST_TIMEOUT, ErrorType::Timeout),
-            Self::Deadline(_) => (StatusCode::GATEWAY_TIMEOUT, ErrorType::Timeout),
+            Self::Json(_) | Self::Invalid(_) | Self::Value { .. } | Self::Load(_) => (
+                StatusCode::BAD_REQUEST,
+                Code::InvalidArgument,
+                ErrorType::Validation,
+            ),
+            Self::BodyTooLarge(_) | Self::TooManyRows(_) => (
+                StatusCode::PAYLOAD_TOO_LARGE,
+                Code::ResourceExhausted,
+                ErrorType::TooLarge,
+            ),
+            Self::SlowBody(_) => (
+                StatusCode::REQUEST_TIMEOUT,
+                Code::DeadlineExceeded,
+                ErrorType::Timeout,
+            ),
+            Self::Deadline(_) => (
+                StatusCode::GATEWAY_TIMEOUT,
+                Code::DeadlineExceeded,
+                ErrorType::Timeout,
+            ),
             // Nobody is there to read it.
-            Self::Cancelled => (StatusCode::BAD_REQUEST, ErrorType::Cancelled),
-            Self::Overload(_) => (StatusCode::SERVICE_UNAVAILABLE, ErrorType::Overload),
-            Self::NoRoute(_) | Self::UnknownModel(_) | Self::UnknownVersion(_) => {
-                (StatusCode::NOT_FOUND, ErrorType::NotFound)
+            Self::Cancelled => (
+                StatusCode::BAD_REQUEST,
+                Code::Cancelled,
+                ErrorType::Cancelled,
+            ),
+            Self::Overload(_) => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                Code::ResourceExhausted,
+                ErrorType::Overload,
+            ),
+            Self::NoRoute(_) => (
+                StatusCode::NOT_FOUND,
+                Code::Unimplemented,
+                ErrorType::NotFound,
+            ),
+            Self::UnknownModel(_) | Self::UnknownVersion(_) => {
+                (StatusCode::NOT_FOUND, Code::NotFound, ErrorType::NotFound)
             }
-            Self::Method(_) => (StatusCode::METHOD_NOT_ALLOWED, ErrorType::NotFound),
-            Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, ErrorType::Internal),
+            Self::Unloaded => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                Code::Unavailable,
+                ErrorType::NotFound,
+            ),
+            Self::ControlDisabled => (
+                StatusCode::FORBIDDEN,
+                Code::PermissionDenied,
+                ErrorType::Unauthorized,
+            ),
+            Self::Method(_) => (
+                StatusCode::METHOD_NOT_ALLOWED,
+                Code::Unimplemented,
+                ErrorType::NotFound,
+            ),
+            Self::Internal => (
+                StatusCode::INTERNAL_SERVER_ERROR,
+                Code::Internal,
+                ErrorType::Internal,
+            ),
         }
     }
 }
 
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
-        let (status, kind) = self.class();
+        let (status, _, kind) = self.class();
         let body = serde_json::json!({ "error": self.to_string() });
         let mut response = json(status, body.to_string());
         if kind == ErrorType::Overload {

@@ -119,6 +119,7 @@ impl InFlight {
         }
         if let Some(kind) = failure {
             http.failed(self.endpoint, *kind);
+            http.wasted(self.endpoint, seconds);
         }
     }
 }

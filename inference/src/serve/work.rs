@@ -27,7 +27,7 @@ pub fn inline_bytes(row_time: Duration, columns: usize) -> usize {
 /// Receives the body of `request`, and answers it by `answer`.
 ///
 /// # Errors
-/// Those of [`super::admission::Admission`] and of `answer`; `Deadline` if it takes too long;
+/// `Unloaded`; those of [`super::admission::Admission`] and of `answer`; `Deadline` if it takes too long;
 /// `Internal` if it panics.
 pub async fn run<T: Send + 'static>(
     app: &App,
@@ -36,6 +36,9 @@ pub async fn run<T: Send + 'static>(
     request: Request,
     answer: impl FnOnce(&Served, &[u8]) -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
+    if !app.health.is_loaded() {
+        return Err(Error::Unloaded);
+    }
     let begin = Instant::now();
     let body = app.admission.receive(request).await?;
     app.metrics.http.received(endpoint, body.len() as u64);
