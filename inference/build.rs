@@ -21,7 +21,6 @@ fn main() -> Result<(), Box<dyn Error>> {
     tonic_prost_build::configure()
         .build_client(false)
         .build_server(false)
-        .bytes(".")
         .compile_fds(messages()?)?;
     tonic_prost_build::configure()
         .build_server(false)

@@ -79,6 +79,14 @@ closed_set! {
         V2Load = "/v2/repository/models/{model}/load",
         /// Open Inference Protocol v2, repository extension: stops serving the model.
         V2Unload = "/v2/repository/models/{model}/unload",
+        /// Open Inference Protocol v2 over gRPC: predictions.
+        GrpcInfer = "grpc/ModelInfer",
+        /// gRPC: liveness and readiness, those of `grpc.health.v1` among them.
+        GrpcHealth = "grpc/health",
+        /// gRPC: metadata, statistics and reflection.
+        GrpcMetadata = "grpc/metadata",
+        /// gRPC: index of models, loading and unloading.
+        GrpcRepository = "grpc/repository",
         /// Everything that matches no route.
         Other = "other",
     }

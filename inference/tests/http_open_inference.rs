@@ -1,6 +1,6 @@
 //! Open Inference Protocol v2 over REST.
-// JSON values read better without a & each.
-#![allow(clippy::needless_pass_by_value)]
+// JSON values read better without a & each, and clippy takes what is no test itself for production code.
+#![allow(clippy::needless_pass_by_value, clippy::unwrap_used)]
 
 mod support;
 

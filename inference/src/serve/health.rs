@@ -60,6 +60,15 @@ impl Health {
         self.changed.send_replace(());
     }
 
+    /// Done once the server drains.
+    pub async fn drained(&self) {
+        let mut changes = self.changed.subscribe();
+        while !self.draining.load(Ordering::Relaxed) {
+            // The sender is this very value.
+            let _ = changes.changed().await;
+        }
+    }
+
     /// Whether the model is served.
     pub fn is_loaded(&self) -> bool {
         !self.unloaded.load(Ordering::Relaxed)

@@ -30,7 +30,8 @@ pub async fn accept(
     stop: impl Future<Output = ()>,
 ) -> GracefulShutdown {
     let graceful = GracefulShutdown::new();
-    let accepting = accept_all(listener, router, &graceful);
+    let converse = |stream, place| converse(stream, router.clone(), &graceful, place);
+    let accepting = accept_all(listener, converse);
     tokio::select! {
         () = accepting => {}
         () = stop => {}
@@ -38,12 +39,16 @@ pub async fn accept(
     graceful
 }
 
-async fn accept_all(listener: TcpListener, router: Router, graceful: &GracefulShutdown) {
+/// Has `converse` talk to every client, for ever; each connection holds its place until it ends.
+pub(super) async fn accept_all(
+    listener: TcpListener,
+    converse: impl Fn(TcpStream, OwnedSemaphorePermit),
+) {
     let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
     // Never closed, so there is always a place to wait for.
     while let Ok(place) = Arc::clone(&places).acquire_owned().await {
         match listener.accept().await {
-            Ok((stream, _)) => converse(stream, router.clone(), graceful, place),
+            Ok((stream, _)) => converse(stream, place),
             Err(failure) if is_the_clients(&failure) => {}
             Err(failure) => {
                 tracing::warn!(%failure, "a connection could not be accepted");

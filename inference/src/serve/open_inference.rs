@@ -71,12 +71,20 @@ impl FromRequestParts<Arc<App>> for Named {
 /// `UnknownModel` or `UnknownVersion`.
 pub fn find(app: &App, name: Option<&str>, version: Option<&str>) -> Result<Arc<Served>, Error> {
     let served = app.served();
+    check_name(&served, name, version).map(|()| served)
+}
+
+/// Whether the model of `served` has this name and version.
+///
+/// # Errors
+/// `UnknownModel` or `UnknownVersion`.
+pub fn check_name(served: &Served, name: Option<&str>, version: Option<&str>) -> Result<(), Error> {
     match (name, version) {
         (Some(name), _) if name != served.model.name => Err(Error::UnknownModel(name.to_owned())),
         (_, Some(version)) if version != served.model.version => {
             Err(Error::UnknownVersion(version.to_owned()))
         }
-        _ => Ok(served),
+        _ => Ok(()),
     }
 }
 

@@ -7,7 +7,7 @@ use axum::body::Body;
 use axum::response::{IntoResponse as _, Response};
 use contract::labels::{Endpoint, ErrorType, Method};
 use futures::FutureExt as _;
-use http::Request;
+use http::{Request, StatusCode};
 use hyper::body::Body as _;
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
@@ -112,7 +112,11 @@ impl InFlight {
         self.answered = true;
         let Metrics { http, .. } = &self.app.metrics;
         let seconds = self.begin.elapsed().as_secs_f64();
-        http.answered(self.method, self.endpoint, response.status().as_u16());
+        http.answered(
+            self.method,
+            self.endpoint,
+            status(response, failure).as_u16(),
+        );
         http.took(self.method, self.endpoint, seconds);
         if let Some(bytes) = response.body().size_hint().exact() {
             http.sent(self.endpoint, bytes);
@@ -132,6 +136,12 @@ impl Drop for InFlight {
             http.failed(self.endpoint, ErrorType::Cancelled);
         }
     }
+}
+
+/// The status of a failure: gRPC shows another one, and says apart which it would have been.
+fn status(response: &Response, failure: Option<&ErrorType>) -> StatusCode {
+    let said = failure.and_then(|_| response.extensions().get::<StatusCode>());
+    said.copied().unwrap_or_else(|| response.status())
 }
 
 fn label(method: &http::Method) -> Method {

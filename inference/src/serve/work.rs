@@ -4,6 +4,7 @@ use super::app::App;
 use super::error::Error;
 use super::served::Served;
 use axum::extract::Request;
+use bytes::Bytes;
 use contract::labels::Endpoint;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -27,8 +28,7 @@ pub fn inline_bytes(row_time: Duration, columns: usize) -> usize {
 /// Receives the body of `request`, and answers it by `answer`.
 ///
 /// # Errors
-/// `Unloaded`; those of [`super::admission::Admission`] and of `answer`; `Deadline` if it takes too long;
-/// `Internal` if it panics.
+/// Those of [`super::admission::Admission`] and of [`perform`].
 pub async fn run<T: Send + 'static>(
     app: &App,
     served: Arc<Served>,
@@ -36,12 +36,27 @@ pub async fn run<T: Send + 'static>(
     request: Request,
     answer: impl FnOnce(&Served, &[u8]) -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
-    if !app.health.is_loaded() {
-        return Err(Error::Unloaded);
-    }
     let begin = Instant::now();
     let body = app.admission.receive(request).await?;
     app.metrics.http.received(endpoint, body.len() as u64);
+    perform(app, served, begin, body, answer).await
+}
+
+/// Answers a request whose head came at `begin`, and whose body is `body`, by `answer`.
+///
+/// # Errors
+/// Those of `answer`; `Unloaded`, `Overload`; `Deadline` if it takes too long; `Internal` if it
+/// panics.
+pub async fn perform<T: Send + 'static>(
+    app: &App,
+    served: Arc<Served>,
+    begin: Instant,
+    body: Bytes,
+    answer: impl FnOnce(&Served, &[u8]) -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    if !app.health.is_loaded() {
+        return Err(Error::Unloaded);
+    }
     let permit = app.admission.enter().await?;
     if body.len() <= served.inline_bytes {
         return answer(&served, &body);

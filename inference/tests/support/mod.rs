@@ -4,6 +4,7 @@
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
 pub mod process;
+pub mod rpc;
 
 use axum::body::{Body, to_bytes};
 use bytes::Bytes;

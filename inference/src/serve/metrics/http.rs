@@ -202,7 +202,7 @@ impl HttpMetrics {
 const fn expected(endpoint: Endpoint) -> (Method, &'static [u16]) {
     match endpoint {
         Endpoint::Predict | Endpoint::Feedback => (Method::Post, &[200, 400, 413, 503, 504]),
-        Endpoint::V2Infer => (Method::Post, &[200, 400, 404, 413, 503, 504]),
+        Endpoint::V2Infer | Endpoint::GrpcInfer => (Method::Post, &[200, 400, 404, 413, 503, 504]),
         Endpoint::Health | Endpoint::V2Ready | Endpoint::V2ModelReady => (Method::Get, &[200, 503]),
         Endpoint::Docs
         | Endpoint::OpenApi
@@ -212,7 +212,12 @@ const fn expected(endpoint: Endpoint) -> (Method, &'static [u16]) {
         | Endpoint::V2Models
         | Endpoint::V2Model
         | Endpoint::V2Stats => (Method::Get, &[200]),
-        Endpoint::V2Index | Endpoint::V2Load | Endpoint::V2Unload => (Method::Post, &[200]),
+        Endpoint::V2Index
+        | Endpoint::V2Load
+        | Endpoint::V2Unload
+        | Endpoint::GrpcHealth
+        | Endpoint::GrpcMetadata
+        | Endpoint::GrpcRepository => (Method::Post, &[200]),
         Endpoint::Other => (Method::Get, &[404]),
     }
 }

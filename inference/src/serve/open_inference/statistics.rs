@@ -7,7 +7,7 @@ use contract::labels::Endpoint;
 use serde::Serialize;
 
 /// The routes whose requests are inferences.
-const INFERENCES: [Endpoint; 2] = [Endpoint::Predict, Endpoint::V2Infer];
+const INFERENCES: [Endpoint; 3] = [Endpoint::Predict, Endpoint::V2Infer, Endpoint::GrpcInfer];
 
 /// About one version of a model.
 #[derive(Debug, Serialize)]

@@ -71,7 +71,8 @@ impl Place<'_> {
     /// Writes the next element; NaN stands for a missing one where the model can do without.
     pub(super) fn put(&mut self, element: Result<f64, Problem>) -> Result<(), Error> {
         let value = element.map_err(|problem| self.fault(problem))?;
-        if !value.is_finite() && !(value.is_nan() && self.can_fill()) {
+        let missing = value.is_nan() && self.can_fill();
+        if !value.is_finite() && !missing {
             return Err(self.fault(Problem::NotFinite));
         }
         if let Some(place) = self.values.get_mut(self.next) {
