@@ -13,6 +13,9 @@ pub struct ServerConfig {
     pub limits: Limits,
     /// Where it listens.
     pub listen: Listen,
+    /// Whether clients may load and unload the model over the Open Inference Protocol.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub model_control: bool,
     /// File that receives the reason of a failed start; Kubernetes shows it in the pod's status.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub termination_log: Option<String>,
@@ -78,6 +81,9 @@ pub struct Listen {
     /// Metrics and health on a listener of their own; without it both are on `http` alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub admin: Option<SocketAddr>,
+    /// Predictions over gRPC; without it there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub grpc: Option<SocketAddr>,
 }
 
 impl Builtin {
@@ -111,6 +117,7 @@ impl Default for Listen {
         Self {
             http: (Ipv4Addr::LOCALHOST, crate::endpoints::HTTP.number).into(),
             admin: None,
+            grpc: None,
         }
     }
 }

@@ -14,6 +14,11 @@ pub const HTTP: Port = Port {
     name: "http",
     number: 8080,
 };
+/// Predictions over gRPC.
+pub const GRPC: Port = Port {
+    name: "grpc",
+    number: 8081,
+};
 /// Metrics and health: a listener of its own, so that overload never blinds the monitoring.
 pub const ADMIN: Port = Port {
     name: "admin",
@@ -21,7 +26,7 @@ pub const ADMIN: Port = Port {
 };
 
 /// Every listener of a serving pod.
-pub const PORTS: [Port; 2] = [HTTP, ADMIN];
+pub const PORTS: [Port; 3] = [HTTP, GRPC, ADMIN];
 
 /// Prometheus text exposition.
 pub const METRICS: &str = "/metrics";

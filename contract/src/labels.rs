@@ -63,6 +63,8 @@ closed_set! {
         V2Live = "/v2/health/live",
         /// Open Inference Protocol v2: readiness of the server.
         V2Ready = "/v2/health/ready",
+        /// Open Inference Protocol v2: names of models, as KServe lists them.
+        V2Models = "/v2/models",
         /// Open Inference Protocol v2: model metadata.
         V2Model = "/v2/models/{model}",
         /// Open Inference Protocol v2: readiness of the model.
@@ -83,6 +85,22 @@ closed_set! {
         Ping = "/ping",
         /// MLflow: version of the server.
         Version = "/version",
+        /// Open Inference Protocol v2, statistics extension: how often and how long.
+        V2Stats = "/v2/models/{model}/stats",
+        /// Open Inference Protocol v2, repository extension: the models that there are.
+        V2Index = "/v2/repository/index",
+        /// Open Inference Protocol v2, repository extension: loads the model again.
+        V2Load = "/v2/repository/models/{model}/load",
+        /// Open Inference Protocol v2, repository extension: stops serving the model.
+        V2Unload = "/v2/repository/models/{model}/unload",
+        /// Open Inference Protocol v2 over gRPC: predictions.
+        GrpcInfer = "grpc/ModelInfer",
+        /// gRPC: liveness and readiness, those of `grpc.health.v1` among them.
+        GrpcHealth = "grpc/health",
+        /// gRPC: metadata, statistics and reflection.
+        GrpcMetadata = "grpc/metadata",
+        /// gRPC: index of models, loading and unloading.
+        GrpcRepository = "grpc/repository",
         /// Everything that matches no route.
         Other = "other",
     }
@@ -99,7 +117,7 @@ closed_set! {
         Overload = "overload",
         /// The deadline of the request passed.
         Timeout = "timeout",
-        /// The API key is missing or wrong.
+        /// The API key is missing or wrong, or nobody may do this.
         Unauthorized = "unauthorized",
         /// No such route, model or version.
         NotFound = "not_found",

@@ -1,4 +1,4 @@
-//! Serves one model over HTTP, with monitoring built in.
+//! Serves one model over HTTP and gRPC, with monitoring built in.
 //!
 //! ```text
 //! listener → track → admission → decode → validate → predict → encode
@@ -15,6 +15,7 @@ pub mod docs;
 pub mod encode;
 pub mod error;
 pub mod feedback;
+pub mod grpc;
 pub mod health;
 pub mod kserve_v1;
 pub mod listener;
@@ -41,6 +42,8 @@ use crate::load::{self, LoadError};
 use anyhow::Context as _;
 use app::App;
 use contract::config::ServerConfig;
+use futures::FutureExt as _;
+use futures::future::OptionFuture;
 use shutdown::Signals;
 use std::io;
 use std::net::SocketAddr;
@@ -131,15 +134,25 @@ async fn serve(config: &ServerConfig, drain_delay: Duration) -> Result<(), Start
     if let Some(address) = config.listen.admin {
         start_admin(bind(address)?, Arc::clone(&app))?;
     }
-    announce(&app, listener.local_addr().unwrap_or(config.listen.http));
+    let grpc = config.listen.grpc.map(bind).transpose()?;
+    announce(&app, &listener, grpc.as_ref());
     let listener = into_tokio(listener, config.listen.http)?;
     let background = [
         tokio::spawn(beat(Arc::clone(&app))),
         tokio::spawn(reload::watch(Arc::clone(&app), file, hangup)),
     ];
     let router = app::router(Arc::clone(&app));
-    let stop = shutdown::begin(&mut signals, &app, drain_delay);
-    let open = listener::accept(listener, router, stop).await;
+    let grpc = match grpc {
+        Some(listener) => Some(grpc::Server::new(listener, &app).map_err(StartError::Internal)?),
+        None => None,
+    };
+    let stop = shutdown::begin(&mut signals, &app, drain_delay).shared();
+    let (open, streams) = tokio::join!(
+        listener::accept(listener, router, stop.clone()),
+        OptionFuture::from(grpc.map(|server| server.accept(stop))),
+    );
+    let streams = OptionFuture::from(streams.map(grpc::Open::shutdown));
+    let open = futures::future::join(open.shutdown(), streams).map(drop);
     shutdown::finish(open, &mut signals).await;
     background.iter().for_each(JoinHandle::abort);
     Ok(())
@@ -150,6 +163,7 @@ async fn load(config: ServerConfig) -> Result<App, StartError> {
     let loading = tokio::task::spawn_blocking(move || {
         let model = load::load(&config.model)?;
         App::new(model, config.model, config.limits, begin.elapsed())
+            .map(|app| app.with_model_control(config.model_control))
             .context("the metrics contradict each other")
             .map_err(StartError::Internal)
     });
@@ -157,10 +171,12 @@ async fn load(config: ServerConfig) -> Result<App, StartError> {
     loaded.map_err(StartError::Internal)?
 }
 
-fn announce(app: &App, address: SocketAddr) {
+fn announce(app: &App, http: &std::net::TcpListener, grpc: Option<&std::net::TcpListener>) {
     let served = app.served();
+    let address = |listener: &std::net::TcpListener| listener.local_addr().ok();
     tracing::info!(
-        address = %format_args!("http://{address}"),
+        address = address(http).map(|address| format!("http://{address}")),
+        grpc = grpc.and_then(address).map(tracing::field::display),
         model = served.model.name,
         version = served.model.version,
         "serving"

@@ -219,7 +219,7 @@ async fn every_documented_example_is_accepted() {
                 }
             }
         }
-        assert_eq!(tried, 6);
+        assert_eq!(tried, 7);
         let features = &document["components"]["schemas"]["Row"]["properties"];
         assert_eq!(
             features.as_object().unwrap().len(),

@@ -166,7 +166,7 @@ fn failed_start(args: &[&str], config: impl FnOnce(&mut ServerConfig)) -> (Value
         termination_log: Some(path("termination")),
         listen: Listen {
             http: "127.0.0.1:0".parse().unwrap(),
-            admin: None,
+            ..Listen::default()
         },
         ..ServerConfig::default()
     };

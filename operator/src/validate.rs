@@ -55,7 +55,9 @@ fn server_config(model: ModelConfig, server: &ServerSpec) -> Result<ServerConfig
         listen: Listen {
             http: any(endpoints::HTTP),
             admin: Some(any(endpoints::ADMIN)),
+            grpc: Some(any(endpoints::GRPC)),
         },
+        model_control: false,
         termination_log: Some(endpoints::TERMINATION_LOG.to_owned()),
     })
 }

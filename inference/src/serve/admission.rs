@@ -82,21 +82,52 @@ impl Admission {
         if size.lower() > self.body_bytes {
             return Err(Error::BodyTooLarge(self.body_bytes));
         }
-        let small = size.upper().is_some_and(|upper| upper <= SMALL_BODY);
-        let _permit = match small {
-            true => None,
-            false => Some(self.take(&self.receiving)?),
-        };
         let limit = usize::try_from(self.body_bytes).unwrap_or(usize::MAX);
-        let reading = gather(Limited::new(body, limit));
+        // One whose size is told may wait for its large permit without having sent anything.
+        let large = size.upper().is_some_and(|upper| upper > SMALL_BODY);
+        let permit = large.then(|| self.take(&self.receiving)).transpose()?;
+        let reading = self.gather(Limited::new(body, limit), permit);
         match timeout(self.patience, reading).await {
-            Ok(Ok(bytes)) => Ok(bytes),
-            Ok(Err(error)) if error.is::<LengthLimitError>() => {
-                Err(Error::BodyTooLarge(self.body_bytes))
-            }
-            Ok(Err(error)) if broke_off(&*error) => Err(Error::Cancelled),
-            Ok(Err(_)) => Err(Error::Invalid("the body is malformed".to_owned())),
+            Ok(outcome) => outcome,
             Err(_) => Err(Error::SlowBody(self.patience)),
+        }
+    }
+
+    /// Joins the pieces as they come: kept apart, a million of one byte each would take a hundred
+    /// times their size. Most bodies come in one piece, which is not copied.
+    async fn gather(
+        &self,
+        body: Limited<Body>,
+        mut permit: Option<Permit>,
+    ) -> Result<Bytes, Error> {
+        let mut body = pin!(body);
+        let mut whole = Bytes::new();
+        let mut joined = BytesMut::new();
+        while let Some(frame) = body.frame().await {
+            let Ok(piece) = frame.map_err(|error| self.broken(&*error))?.into_data() else {
+                continue;
+            };
+            if whole.is_empty() && joined.is_empty() {
+                whole = piece;
+                continue;
+            }
+            joined.extend_from_slice(&std::mem::take(&mut whole));
+            joined.extend_from_slice(&piece);
+            if permit.is_none() && joined.len() as u64 > SMALL_BODY {
+                permit = Some(self.take(&self.receiving)?);
+            }
+        }
+        match joined.is_empty() {
+            true => Ok(whole),
+            false => Ok(joined.freeze()),
+        }
+    }
+
+    fn broken(&self, error: &(dyn std::error::Error + 'static)) -> Error {
+        match error.is::<LengthLimitError>() {
+            true => Error::BodyTooLarge(self.body_bytes),
+            false if broke_off(error) => Error::Cancelled,
+            false => Error::Invalid("the body is malformed".to_owned()),
         }
     }
 
@@ -122,27 +153,4 @@ fn broke_off(error: &(dyn std::error::Error + 'static)) -> bool {
         ];
         io.is_some_and(|io| gone.contains(&io.kind()))
     })
-}
-
-/// Joins the pieces as they come: kept apart, a million of one byte each would take a hundred
-/// times their size. Most bodies come in one piece, which is not copied.
-async fn gather(body: Limited<Body>) -> Result<Bytes, Box<dyn std::error::Error + Send + Sync>> {
-    let mut body = pin!(body);
-    let mut whole = Bytes::new();
-    let mut joined = BytesMut::new();
-    while let Some(frame) = body.frame().await {
-        let Ok(piece) = frame?.into_data() else {
-            continue;
-        };
-        if whole.is_empty() && joined.is_empty() {
-            whole = piece;
-            continue;
-        }
-        joined.extend_from_slice(&std::mem::take(&mut whole));
-        joined.extend_from_slice(&piece);
-    }
-    match joined.is_empty() {
-        true => Ok(whole),
-        false => Ok(joined.freeze()),
-    }
 }

@@ -34,6 +34,8 @@ pub struct App {
     pub health: Health,
     /// Since when the server runs.
     pub started: Instant,
+    /// Whether clients may load and unload the model.
+    pub model_control: bool,
 }
 
 impl App {
@@ -49,6 +51,7 @@ impl App {
     ) -> Result<Self, prometheus::Error> {
         let metrics = Metrics::new()?;
         metrics.load.succeeded(load_time);
+        metrics.load.serving(true);
         Ok(Self {
             served: ArcSwap::from_pointee(Served::new(model, limits)?),
             source,
@@ -56,8 +59,30 @@ impl App {
             admission: Admission::new(&limits),
             health: Health::new(),
             started: Instant::now(),
+            model_control: false,
             limits,
         })
+    }
+
+    /// Lets clients load and unload the model, if `allowed`.
+    #[must_use]
+    pub fn with_model_control(self, allowed: bool) -> Self {
+        Self {
+            model_control: allowed,
+            ..self
+        }
+    }
+
+    /// From now on the model is not served.
+    pub fn unload(&self) {
+        self.health.unload();
+        self.metrics.load.serving(false);
+    }
+
+    /// From now on the model is served again.
+    pub fn resume(&self) {
+        self.health.resume();
+        self.metrics.load.serving(true);
     }
 
     /// The model that is served at this moment: one request looks once.
@@ -65,8 +90,8 @@ impl App {
         self.served.load_full()
     }
 
-    /// From now on serves `model`, which took `load_time` to load. Requests being worked on keep
-    /// the model that they began with.
+    /// From now on serves `model`, which took `load_time` to load, or will once it is no longer
+    /// unloaded. Requests being worked on keep the model that they began with.
     ///
     /// # Errors
     /// If the table of metrics contradicts itself.
@@ -113,9 +138,10 @@ pub fn admin_router(app: Arc<App>) -> Router {
 
 type Route = (&'static str, Endpoint, MethodRouter<Arc<App>>);
 
-fn routes() -> [Route; 24] {
+#[rustfmt::skip]
+fn routes() -> Vec<Route> {
     use {kserve_v1 as v1, open_inference as v2};
-    [
+    vec![
         ("/predict", Endpoint::Predict, post(predict::predict)),
         ("/feedback", Endpoint::Feedback, post(feedback::feedback)),
         ("/health", Endpoint::Health, get(health::health)),
@@ -138,32 +164,19 @@ fn routes() -> [Route; 24] {
         ("/v2/", Endpoint::V2Server, get(v2::server)),
         ("/v2/health/live", Endpoint::V2Live, get(v2::live)),
         ("/v2/health/ready", Endpoint::V2Ready, get(v2::ready)),
+        ("/v2/models", Endpoint::V2Models, get(v2::models)),
+        ("/v2/models/stats", Endpoint::V2Stats, get(v2::stats)),
         ("/v2/models/{model}", Endpoint::V2Model, get(v2::model)),
-        (
-            "/v2/models/{model}/versions/{version}",
-            Endpoint::V2Model,
-            get(v2::model),
-        ),
-        (
-            "/v2/models/{model}/ready",
-            Endpoint::V2ModelReady,
-            get(v2::model_ready),
-        ),
-        (
-            "/v2/models/{model}/versions/{version}/ready",
-            Endpoint::V2ModelReady,
-            get(v2::model_ready),
-        ),
-        (
-            "/v2/models/{model}/infer",
-            Endpoint::V2Infer,
-            post(v2::infer),
-        ),
-        (
-            "/v2/models/{model}/versions/{version}/infer",
-            Endpoint::V2Infer,
-            post(v2::infer),
-        ),
+        ("/v2/models/{model}/ready", Endpoint::V2ModelReady, get(v2::model_ready)),
+        ("/v2/models/{model}/stats", Endpoint::V2Stats, get(v2::stats)),
+        ("/v2/models/{model}/infer", Endpoint::V2Infer, post(v2::infer)),
+        ("/v2/models/{model}/versions/{version}", Endpoint::V2Model, get(v2::model)),
+        ("/v2/models/{model}/versions/{version}/ready", Endpoint::V2ModelReady, get(v2::model_ready)),
+        ("/v2/models/{model}/versions/{version}/stats", Endpoint::V2Stats, get(v2::stats)),
+        ("/v2/models/{model}/versions/{version}/infer", Endpoint::V2Infer, post(v2::infer)),
+        ("/v2/repository/index", Endpoint::V2Index, post(v2::index)),
+        ("/v2/repository/models/{model}/load", Endpoint::V2Load, post(v2::load)),
+        ("/v2/repository/models/{model}/unload", Endpoint::V2Unload, post(v2::unload)),
     ]
 }
 

@@ -1,11 +1,13 @@
 //! What can go wrong with a request, and what the client and the dashboards are told about it.
 
+use super::open_inference::DataType;
 use axum::response::{IntoResponse, Response};
 use contract::labels::{ErrorType, InvalidFeature};
 use http::header::{ACCEPT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderName, HeaderValue, StatusCode};
 use std::fmt;
 use std::time::Duration;
+use tonic::Code;
 
 /// Longest piece of a request that an answer repeats, in bytes.
 const LONGEST_ECHO: usize = 128;
@@ -70,6 +72,15 @@ pub enum Error {
     /// A part of a protocol that this server leaves out.
     #[error("{0} are not offered")]
     NotOffered(&'static str),
+    /// The model was unloaded.
+    #[error("the model is unloaded")]
+    Unloaded,
+    /// The model cannot be loaded: what loading said.
+    #[error("the model was refused: {0}")]
+    Load(String),
+    /// Nobody may load or unload models.
+    #[error("loading and unloading is disabled: allow it with --model-control")]
+    ControlDisabled,
     /// A fault of the server; the log has the cause.
     #[error("internal error")]
     Internal,
@@ -86,6 +97,8 @@ pub enum Problem {
     NotANumber(&'static str),
     /// A number beyond the range of 64-bit floats.
     NotFinite,
+    /// Not an element of the type that its tensor has.
+    NotOf(DataType),
     /// Named twice in one row.
     Duplicate,
 }
@@ -95,7 +108,7 @@ impl Problem {
     pub const fn reason(self) -> Option<InvalidFeature> {
         match self {
             Self::Missing | Self::Null => Some(InvalidFeature::Missing),
-            Self::NotANumber(_) | Self::NotFinite => Some(InvalidFeature::Type),
+            Self::NotANumber(_) | Self::NotFinite | Self::NotOf(_) => Some(InvalidFeature::Type),
             Self::Duplicate => None,
         }
     }
@@ -108,41 +121,45 @@ impl fmt::Display for Problem {
             Self::Null => f.write_str("is null, expected a number"),
             Self::NotANumber(found) => write!(f, "is {found}, expected a number"),
             Self::NotFinite => f.write_str("is not a finite 64-bit number"),
+            Self::NotOf(datatype) => write!(f, "is not of datatype {}", datatype.as_str()),
             Self::Duplicate => f.write_str("is given twice"),
         }
     }
 }
 
 impl Error {
-    /// HTTP status and `error_type` of every kind.
-    pub const fn class(&self) -> (StatusCode, ErrorType) {
+    /// HTTP status, gRPC status and `error_type` of every kind.
+    #[rustfmt::skip]
+    pub const fn class(&self) -> (StatusCode, Code, ErrorType) {
+        use {ErrorType as Type, StatusCode as Http};
         match self {
-            Self::Json(_) | Self::Invalid(_) | Self::Value { .. } => {
-                (StatusCode::BAD_REQUEST, ErrorType::Validation)
-            }
-            Self::BodyTooLarge(_) | Self::TooManyRows(_) => {
-                (StatusCode::PAYLOAD_TOO_LARGE, ErrorType::TooLarge)
-            }
-            Self::ContentType(_) | Self::ContentEncoding => {
-                (StatusCode::UNSUPPORTED_MEDIA_TYPE, ErrorType::Validation)
-            }
-            Self::SlowBody(_) => (StatusCode::REQUEST_TIMEOUT, ErrorType::Timeout),
-            Self::Deadline(_) => (StatusCode::GATEWAY_TIMEOUT, ErrorType::Timeout),
+            Self::Json(_) | Self::Invalid(_) | Self::Value { .. } | Self::Load(_) =>
+                (Http::BAD_REQUEST, Code::InvalidArgument, Type::Validation),
+            Self::BodyTooLarge(_) | Self::TooManyRows(_) =>
+                (Http::PAYLOAD_TOO_LARGE, Code::ResourceExhausted, Type::TooLarge),
+            Self::ContentType(_) | Self::ContentEncoding =>
+                (Http::UNSUPPORTED_MEDIA_TYPE, Code::InvalidArgument, Type::Validation),
+            Self::SlowBody(_) => (Http::REQUEST_TIMEOUT, Code::DeadlineExceeded, Type::Timeout),
+            Self::Deadline(_) => (Http::GATEWAY_TIMEOUT, Code::DeadlineExceeded, Type::Timeout),
             // Nobody is there to read it.
-            Self::Cancelled => (StatusCode::BAD_REQUEST, ErrorType::Cancelled),
-            Self::Overload(_) => (StatusCode::SERVICE_UNAVAILABLE, ErrorType::Overload),
-            Self::NoRoute(_) | Self::UnknownModel(_) | Self::UnknownVersion(_) => {
-                (StatusCode::NOT_FOUND, ErrorType::NotFound)
-            }
-            Self::Method(_) => (StatusCode::METHOD_NOT_ALLOWED, ErrorType::NotFound),
-            Self::NotOffered(_) => (StatusCode::NOT_IMPLEMENTED, ErrorType::NotFound),
-            Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, ErrorType::Internal),
+            Self::Cancelled => (Http::BAD_REQUEST, Code::Cancelled, Type::Cancelled),
+            Self::Overload(_) =>
+                (Http::SERVICE_UNAVAILABLE, Code::ResourceExhausted, Type::Overload),
+            Self::Unloaded => (Http::SERVICE_UNAVAILABLE, Code::Unavailable, Type::NotFound),
+            Self::NoRoute(_) => (Http::NOT_FOUND, Code::Unimplemented, Type::NotFound),
+            Self::UnknownModel(_) | Self::UnknownVersion(_) =>
+                (Http::NOT_FOUND, Code::NotFound, Type::NotFound),
+            Self::Method(_) => (Http::METHOD_NOT_ALLOWED, Code::Unimplemented, Type::NotFound),
+            Self::NotOffered(_) => (Http::NOT_IMPLEMENTED, Code::Unimplemented, Type::NotFound),
+            Self::ControlDisabled =>
+                (Http::FORBIDDEN, Code::PermissionDenied, Type::Unauthorized),
+            Self::Internal => (Http::INTERNAL_SERVER_ERROR, Code::Internal, Type::Internal),
         }
     }
 
     /// The answer with a body of its own, for protocols that have another form of errors.
     pub fn answer(&self, body: &serde_json::Value) -> Response {
-        let (status, kind) = self.class();
+        let (status, _, kind) = self.class();
         let mut response = json(status, body.to_string());
         if let Some((name, value)) = self.header() {
             let value = HeaderValue::from_static(value);

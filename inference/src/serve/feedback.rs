@@ -115,7 +115,7 @@ fn judge(served: &Served, rows: Vec<Value>, now: SystemTime) -> Verdict {
 fn respond(verdict: &Verdict) -> Response {
     let failure = verdict.error.clone().map(Error::Invalid);
     let (status, kind) = match failure.as_ref().map(Error::class) {
-        Some((status, kind)) => (status, Some(kind)),
+        Some((status, _, kind)) => (status, Some(kind)),
         None => (StatusCode::OK, None),
     };
     // Numbers and text alone: this cannot fail.

@@ -11,6 +11,7 @@ use http::{HeaderValue, StatusCode};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
+use tokio::sync::watch;
 
 /// Time without a beat of the serving runtime after which the process is no longer live.
 const LONGEST_SILENCE: Duration = Duration::from_secs(30);
@@ -22,6 +23,8 @@ pub const BEAT: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct Health {
     draining: AtomicBool,
+    unloaded: AtomicBool,
+    changed: watch::Sender<()>,
     born: Instant,
     /// Milliseconds from `born` to the last beat.
     beat: AtomicU64,
@@ -32,6 +35,8 @@ impl Health {
     pub(super) fn new() -> Self {
         Self {
             draining: AtomicBool::new(false),
+            unloaded: AtomicBool::new(false),
+            changed: watch::Sender::default(),
             born: Instant::now(),
             beat: AtomicU64::new(0),
         }
@@ -40,6 +45,38 @@ impl Health {
     /// From now on the server is not ready.
     pub fn drain(&self) {
         self.draining.store(true, Ordering::Relaxed);
+        self.changed.send_replace(());
+    }
+
+    /// From now on the model is not served.
+    pub(super) fn unload(&self) {
+        self.unloaded.store(true, Ordering::Relaxed);
+        self.changed.send_replace(());
+    }
+
+    /// From now on the model is served again.
+    pub(super) fn resume(&self) {
+        self.unloaded.store(false, Ordering::Relaxed);
+        self.changed.send_replace(());
+    }
+
+    /// Done once the server drains.
+    pub async fn drained(&self) {
+        let mut changes = self.changed.subscribe();
+        while !self.draining.load(Ordering::Relaxed) {
+            // The sender is this very value.
+            let _ = changes.changed().await;
+        }
+    }
+
+    /// Whether the model is served.
+    pub fn is_loaded(&self) -> bool {
+        !self.unloaded.load(Ordering::Relaxed)
+    }
+
+    /// Tells when the server begins to drain, or the model is unloaded or served again.
+    pub fn changes(&self) -> watch::Receiver<()> {
+        self.changed.subscribe()
     }
 
     /// Whether connections are to be closed after their next answer.
@@ -66,6 +103,9 @@ impl Health {
 pub fn check_ready(app: &App, served: &Served) -> Result<(), &'static str> {
     if app.health.is_draining() {
         return Err("draining");
+    }
+    if !app.health.is_loaded() {
+        return Err("the model is unloaded");
     }
     match served.works() {
         true => Ok(()),

@@ -36,16 +36,22 @@ pub async fn accept(
     stop: impl Future<Output = ()>,
 ) -> GracefulShutdown {
     let graceful = GracefulShutdown::new();
-    tokio::select! {
-        () = accept_all(&listener, &router, &graceful) => {}
-        () = stop => {}
-    }
-    accept_waiting(listener, &router, &graceful).await;
+    let converse = |stream, place| converse(stream, router.clone(), &graceful, place);
+    accept_until(listener, converse, stop).await;
     graceful
 }
 
-/// Accepts what the kernel has accepted already, and gives it a moment to send its request.
-async fn accept_waiting(listener: TcpListener, router: &Router, graceful: &GracefulShutdown) {
+/// Has `converse` talk to every client until `stop` is done, those included that the kernel has
+/// accepted by then. Each connection holds its place until it ends.
+pub(super) async fn accept_until(
+    listener: TcpListener,
+    converse: impl Fn(TcpStream, Option<OwnedSemaphorePermit>),
+    stop: impl Future<Output = ()>,
+) {
+    tokio::select! {
+        () = accept_all(&listener, &converse) => {}
+        () = stop => {}
+    }
     // tokio may not have heard of them yet.
     if let Ok(listener) = listener.into_std() {
         let accepted = std::iter::from_fn(|| listener.accept().ok());
@@ -53,17 +59,20 @@ async fn accept_waiting(listener: TcpListener, router: &Router, graceful: &Grace
             stream.set_nonblocking(true).ok()?;
             TcpStream::from_std(stream).ok()
         });
-        streams.for_each(|stream| converse(stream, router.clone(), graceful, None));
+        streams.for_each(|stream| converse(stream, None));
     }
     tokio::time::sleep(SETTLE).await;
 }
 
-async fn accept_all(listener: &TcpListener, router: &Router, graceful: &GracefulShutdown) {
+async fn accept_all(
+    listener: &TcpListener,
+    converse: impl Fn(TcpStream, Option<OwnedSemaphorePermit>),
+) {
     let places = Arc::new(Semaphore::new(most_connections()));
     // Never closed, so there is always a place to wait for.
     while let Ok(place) = Arc::clone(&places).acquire_owned().await {
         match listener.accept().await {
-            Ok((stream, _)) => converse(stream, router.clone(), graceful, Some(place)),
+            Ok((stream, _)) => converse(stream, Some(place)),
             Err(failure) if is_the_clients(&failure) => {}
             Err(failure) => {
                 tracing::warn!(%failure, "a connection could not be accepted");
@@ -78,8 +87,8 @@ async fn accept_all(listener: &TcpListener, router: &Router, graceful: &Graceful
 fn most_connections() -> usize {
     use rustix::process::{Resource, getrlimit};
     let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-    // Half of what is left: each listener counts its own.
-    let places = descriptors.saturating_sub(OTHER_DESCRIPTORS) / 2;
+    // Each of the three listeners counts its own.
+    let places = descriptors.saturating_sub(OTHER_DESCRIPTORS) / 3;
     usize::try_from(places).map_or(MOST_CONNECTIONS, |places| places.clamp(1, MOST_CONNECTIONS))
 }
 

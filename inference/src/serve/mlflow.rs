@@ -49,7 +49,7 @@ impl From<Error> for MlflowError {
 
 impl IntoResponse for MlflowError {
     fn into_response(self) -> Response {
-        let (status, _) = self.0.class();
+        let (status, ..) = self.0.class();
         self.0.answer(&body(status.as_u16(), &self.0.to_string()))
     }
 }

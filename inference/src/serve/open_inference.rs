@@ -1,29 +1,46 @@
 //! Open Inference Protocol v2 over REST, as
 //! `kserve/open-inference-protocol/specification/protocol/inference_rest.md` has it. Where servers
 //! differ, the answers are a superset that all known clients accept.
+//!
+//! ```text
+//! request ─→ Tensor ─tensor→ Rows ─predict→ Predictions ─output→ Answer ─→ response
+//!            └────────────────────── infer ──────────────────────┘
+//! ```
+//! What is in the middle is the same for gRPC.
 
+mod binary;
+mod datatype;
+mod infer;
+pub mod metadata;
+mod output;
+pub mod parameters;
+pub mod repository;
 mod request;
 mod response;
+pub mod statistics;
 mod tensor;
 
 use super::app::App;
 use super::error::{Error, json};
-use super::predict::score;
 use super::served::Served;
 use super::{health, work};
 use axum::extract::{FromRequestParts, RawPathParams, Request, State};
 use axum::response::Response;
+use binary::Framing;
 use contract::labels::Endpoint;
 use http::StatusCode;
 use http::request::Parts;
+use parameters::BINARY_DATA_OUTPUT;
+use repository::{ControlRequest, IndexRequest};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::json as object;
 use std::sync::Arc;
-use std::time::SystemTime;
 
-pub use response::{DataType, Output};
-
-/// Announces tensors as bytes after the JSON, which this server does not take.
-const BINARY_HEADER: &str = "inference-header-content-length";
+pub use datatype::DataType;
+pub use infer::{Inference, infer as infer_tensors};
+pub use output::{Answer, Output, Values, Wish};
+pub use tensor::{Data, Tensor, Typed};
 
 /// The served model, named in a path that may also name its version.
 #[derive(Debug)]
@@ -33,37 +50,52 @@ impl FromRequestParts<Arc<App>> for Named {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Error> {
-        let served = app.served();
         let named = RawPathParams::from_request_parts(parts, app).await;
         let unreadable = |_| Error::UnknownModel(parts.uri.path().to_owned());
-        for (key, value) in &named.map_err(unreadable)? {
+        let (mut name, mut version) = (None, None);
+        let named = named.map_err(unreadable)?;
+        for (key, value) in &named {
             match key {
-                "model" if value != served.model.name => {
-                    return Err(Error::UnknownModel(value.to_owned()));
-                }
-                "version" if value != served.model.version => {
-                    return Err(Error::UnknownVersion(value.to_owned()));
-                }
+                "model" => name = Some(value),
+                "version" => version = Some(value),
                 _ => {}
             }
         }
-        Ok(Self(served))
+        find(app, name, version).map(Self)
+    }
+}
+
+/// The served model, if it has this name and version.
+///
+/// # Errors
+/// `UnknownModel` or `UnknownVersion`.
+pub fn find(app: &App, name: Option<&str>, version: Option<&str>) -> Result<Arc<Served>, Error> {
+    let served = app.served();
+    check_name(&served, name, version).map(|()| served)
+}
+
+/// Whether the model of `served` has this name and version.
+///
+/// # Errors
+/// `UnknownModel` or `UnknownVersion`.
+pub fn check_name(served: &Served, name: Option<&str>, version: Option<&str>) -> Result<(), Error> {
+    match (name, version) {
+        (Some(name), _) if name != served.model.name => Err(Error::UnknownModel(name.to_owned())),
+        (_, Some(version)) if version != served.model.version => {
+            Err(Error::UnknownVersion(version.to_owned()))
+        }
+        _ => Ok(()),
     }
 }
 
 /// `GET /v2`
 pub async fn server() -> Response {
-    let body = object!({
-        "name": env!("CARGO_PKG_NAME"),
-        "version": env!("CARGO_PKG_VERSION"),
-        "extensions": [],
-    });
-    json(StatusCode::OK, body.to_string())
+    ok(&metadata::server())
 }
 
 /// `GET /v2/health/live`
 pub async fn live() -> Response {
-    json(StatusCode::OK, object!({ "live": true }).to_string())
+    ok(&object!({ "live": true }))
 }
 
 /// `GET /v2/health/ready`
@@ -75,9 +107,14 @@ pub async fn ready(State(app): State<Arc<App>>) -> Response {
     json(health::status(body["ready"] == true), body.to_string())
 }
 
+/// `GET /v2/models`: names, as KServe lists them.
+pub async fn models(State(app): State<Arc<App>>) -> Response {
+    ok(&object!({ "models": [app.served().model.name] }))
+}
+
 /// `GET /v2/models/{model}[/versions/{version}]`
 pub async fn model(Named(served): Named) -> Response {
-    json(StatusCode::OK, response::metadata(&served).to_string())
+    ok(&metadata::model(&served))
 }
 
 /// `GET /v2/models/{model}[/versions/{version}]/ready`
@@ -90,6 +127,11 @@ pub async fn model_ready(State(app): State<Arc<App>>, Named(served): Named) -> R
     json(health::status(body["ready"] == true), body.to_string())
 }
 
+/// `GET /v2/models/stats` and `GET /v2/models/{model}[/versions/{version}]/stats`
+pub async fn stats(State(app): State<Arc<App>>, Named(served): Named) -> Response {
+    ok(&object!({ "model_stats": [statistics::statistics(&app, &served)] }))
+}
+
 /// `POST /v2/models/{model}[/versions/{version}]/infer`
 ///
 /// # Errors
@@ -99,21 +141,77 @@ pub async fn infer(
     Named(served): Named,
     request: Request,
 ) -> Result<Response, Error> {
-    if request.headers().contains_key(BINARY_HEADER) {
-        let message = "binary tensors are not supported: send data as JSON";
-        return Err(Error::Invalid(message.to_owned()));
-    }
+    let framing = Framing::of(request.headers())?;
+    let answer = move |served: &Served, body: &[u8]| answer(served, framing, body);
     let answer = work::run(&app, served, Endpoint::V2Infer, request, answer).await?;
-    Ok(json(StatusCode::OK, answer))
+    Ok(answer.into_response())
 }
 
-fn answer(served: &Served, body: &[u8]) -> Result<Vec<u8>, Error> {
-    let request = request::decode(body)?;
-    let outputs = response::select(served, request.outputs.as_deref())?;
-    let rows = tensor::rows(&request.inputs, &served.signature, served.max_rows());
-    let rows = rows.inspect_err(|error| served.metrics.model.refused(error))?;
-    let predictions = score(served, rows)?;
-    let id = request.id.unwrap_or_else(request::new_id);
-    let writer = response::Writer::new(served, &predictions, SystemTime::now());
-    Ok(writer.write(&id, &outputs))
+fn answer(served: &Served, framing: Framing, body: &[u8]) -> Result<response::Body, Error> {
+    if framing == Framing::Raw {
+        let shape = binary::raw_shape(body, served.signature.width());
+        let inference = infer_tensors(served, None, &[binary::raw(body, &shape)], &[])?;
+        return Ok(response::write(served, &inference, true));
+    }
+    let (json, pieces) = framing.split(body)?;
+    let request = request::decode(json)?;
+    let parameters = request.parameters.as_ref();
+    let binary = parameters.map(|all| parameters::flag(all, BINARY_DATA_OUTPUT));
+    let binary = binary.transpose()?.flatten().unwrap_or(false);
+    let (inputs, wishes) = (request.tensors(pieces)?, request.wishes()?);
+    let inference = infer_tensors(served, request.id.as_deref(), &inputs, &wishes)?;
+    Ok(response::write(served, &inference, binary))
+}
+
+/// `POST /v2/repository/index`
+///
+/// # Errors
+/// Whatever is wrong with the body.
+pub async fn index(State(app): State<Arc<App>>, request: Request) -> Result<Response, Error> {
+    let IndexRequest { ready } = receive(&app, request).await?;
+    Ok(ok(&repository::index(&app, ready)))
+}
+
+/// `POST /v2/repository/models/{model}/load`
+///
+/// # Errors
+/// Those of [`repository::load`], and whatever is wrong with the body.
+pub async fn load(
+    State(app): State<Arc<App>>,
+    Named(served): Named,
+    request: Request,
+) -> Result<Response, Error> {
+    let request: ControlRequest = receive(&app, request).await?;
+    repository::check_parameters(request.parameters())?;
+    let name = &served.model.name;
+    repository::load(&app, name).await?;
+    Ok(ok(&object!({ "name": name, "load": true })))
+}
+
+/// `POST /v2/repository/models/{model}/unload`
+///
+/// # Errors
+/// Those of [`repository::unload`], and whatever is wrong with the body.
+pub async fn unload(
+    State(app): State<Arc<App>>,
+    Named(served): Named,
+    request: Request,
+) -> Result<Response, Error> {
+    let _: ControlRequest = receive(&app, request).await?;
+    let name = &served.model.name;
+    repository::unload(&app, name)?;
+    Ok(ok(&object!({ "name": name, "unload": true })))
+}
+
+/// A small body; nothing counts as an empty object.
+async fn receive<T: DeserializeOwned + Default>(app: &App, request: Request) -> Result<T, Error> {
+    let body = app.admission.receive(request).await?;
+    match body.is_empty() {
+        true => Ok(T::default()),
+        false => serde_json::from_slice(&body).map_err(|error| request::explain(&error)),
+    }
+}
+
+fn ok(body: &impl Serialize) -> Response {
+    json(StatusCode::OK, object!(body).to_string())
 }

@@ -43,6 +43,10 @@ enum Fails {
     Body,
     /// All that can be wrong with a body, 404 for another model.
     UnknownOrBody,
+    /// What can be wrong with a body without rows.
+    SmallBody,
+    /// The same, 403 unless it is allowed, 404 for another model, 400 for a model that is refused.
+    Control,
 }
 
 const PREDICTIONS: &str = "predictions";
@@ -71,7 +75,7 @@ const fn read(
 
 /// Every documented route.
 #[rustfmt::skip]
-const TABLE: [Operation; 18] = [
+const TABLE: [Operation; 23] = [
     Operation {
         method: HttpMethod::Post, endpoint: Endpoint::Predict, tag: PREDICTIONS,
         summary: "Predict one row or a list of rows",
@@ -87,6 +91,23 @@ const TABLE: [Operation; 18] = [
         summary: "Predict tensors",
         request: Some("InferRequest"), answer: Some("InferAnswer"), fails: Fails::UnknownOrBody,
     },
+    Operation {
+        method: HttpMethod::Post, endpoint: Endpoint::V2Index, tag: V2,
+        summary: "The models that there are",
+        request: Some("IndexRequest"), answer: Some("List"), fails: Fails::SmallBody,
+    },
+    Operation {
+        method: HttpMethod::Post, endpoint: Endpoint::V2Load, tag: V2,
+        summary: "Load the model again",
+        request: None, answer: Some("Object"), fails: Fails::Control,
+    },
+    Operation {
+        method: HttpMethod::Post, endpoint: Endpoint::V2Unload, tag: V2,
+        summary: "Stop serving the model",
+        request: None, answer: Some("Object"), fails: Fails::Control,
+    },
+    read(Endpoint::V2Models, V2, "Names of the models", Some("Object"), Fails::Never),
+    read(Endpoint::V2Stats, V2, "How often the model was asked and how long it took", Some("Object"), Fails::Unknown),
     read(Endpoint::V2Model, V2, "Inputs and outputs of the model", Some("Object"), Fails::Unknown),
     read(Endpoint::V2ModelReady, V2, "Whether the model is ready", Some("Object"), Fails::UnknownOrUnready),
     read(Endpoint::V2Server, V2, "Name and version of the server", Some("Object"), Fails::Never),
@@ -233,6 +254,18 @@ impl Operation {
                 bad.push(unknown);
                 bad
             }
+            Fails::SmallBody => small_body_errors(served).iter().map(said).collect(),
+            Fails::Control => {
+                let mut kinds = small_body_errors(served);
+                let refused = "Corrupt: the model file is damaged".to_owned();
+                kinds.extend([
+                    Error::ControlDisabled,
+                    Error::Load(refused),
+                    Error::Internal,
+                ]);
+                let kinds = kinds.iter().map(said);
+                kinds.chain([unknown]).collect()
+            }
         }
     }
 
@@ -257,16 +290,26 @@ fn said(error: &Error) -> (u16, String) {
 fn body_errors(served: &Served) -> Vec<Error> {
     let limits = &served.limits;
     let patience = Duration::from_millis(limits.request_timeout_ms);
-    vec![
-        Error::Json("expected value at line 1 column 1".to_owned()),
+    let mut errors = small_body_errors(served);
+    errors.extend([
         served.signature.fault(0, 0, super::error::Problem::Missing),
-        Error::SlowBody(patience),
-        Error::BodyTooLarge(limits.max_body_bytes),
         Error::TooManyRows(limits.max_batch_rows as usize),
         Error::ContentEncoding,
         Error::Internal,
-        Error::Overload(limits.max_concurrent_requests as usize),
+        Error::Unloaded,
         Error::Deadline(patience),
+    ]);
+    errors
+}
+
+/// One of every error that receiving a body can end with.
+fn small_body_errors(served: &Served) -> Vec<Error> {
+    let limits = &served.limits;
+    vec![
+        Error::Json("expected value at line 1 column 1".to_owned()),
+        Error::SlowBody(Duration::from_millis(limits.request_timeout_ms)),
+        Error::BodyTooLarge(limits.max_body_bytes),
+        Error::Overload(limits.max_concurrent_requests as usize),
     ]
 }
 

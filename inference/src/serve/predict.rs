@@ -50,7 +50,7 @@ pub fn score(served: &Served, rows: Rows) -> Result<Predictions, Error> {
     let begin = Instant::now();
     let predictions = served.predict(&batch);
     let metrics = &served.metrics.model;
-    metrics.inference.observe(begin.elapsed().as_secs_f64());
+    metrics.took(begin);
     check_size(&predictions)?;
     metrics.predicted(&batch, &filled, &predictions);
     Ok(predictions)

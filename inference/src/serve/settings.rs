@@ -23,6 +23,9 @@ pub struct Args {
     /// Address for metrics and health on a thread of their own.
     #[arg(long, value_name = "ADDRESS")]
     pub admin: Option<SocketAddr>,
+    /// Address for predictions over gRPC, as 127.0.0.1:8081; without it there are none.
+    #[arg(long, value_name = "ADDRESS")]
+    pub grpc: Option<SocketAddr>,
     /// Name of the model in URLs and metrics; by default that in the model file.
     #[arg(long)]
     pub name: Option<String>,
@@ -44,6 +47,9 @@ pub struct Args {
     /// Milliseconds until a request is given up [default: 5000].
     #[arg(long, value_name = "MILLISECONDS")]
     pub request_timeout_ms: Option<u64>,
+    /// Let clients load and unload the model over the Open Inference Protocol.
+    #[arg(long)]
+    pub model_control: bool,
     /// Seconds for which requests are still accepted after SIGTERM, not ready.
     #[arg(long, value_name = "SECONDS", default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=3600))]
     pub drain_delay: u64,
@@ -86,6 +92,8 @@ fn overlay(config: &mut ServerConfig, args: Args) {
     set(&mut model.sha256, args.sha256.map(Some));
     set(&mut config.listen.http, args.listen);
     set(&mut config.listen.admin, args.admin.map(Some));
+    set(&mut config.listen.grpc, args.grpc.map(Some));
+    config.model_control |= args.model_control;
     let limits = &mut config.limits;
     set(
         &mut limits.max_concurrent_requests,

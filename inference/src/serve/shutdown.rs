@@ -1,7 +1,6 @@
 //! When the server stops, and how.
 
 use super::app::App;
-use hyper_util::server::graceful::GracefulShutdown;
 use std::io;
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -55,11 +54,11 @@ pub async fn begin(signals: &mut Signals, app: &App, delay: Duration) {
     let _ = tokio::time::timeout(delay, signals.stop()).await;
 }
 
-/// Waits for the requests of the connections in `open`, but neither for ever nor after another
+/// Waits until the requests of `open` connections are answered, but neither for ever nor after another
 /// signal.
-pub async fn finish(open: GracefulShutdown, signals: &mut Signals) {
+pub async fn finish(open: impl Future<Output = ()>, signals: &mut Signals) {
     let reason = tokio::select! {
-        () = open.shutdown() => return tracing::info!("stopped"),
+        () = open => return tracing::info!("stopped"),
         () = tokio::time::sleep(DRAIN) => "they took too long",
         name = signals.stop() => name,
     };

@@ -9,7 +9,7 @@ use axum::response::{IntoResponse as _, Response};
 use contract::labels::{Endpoint, ErrorType, Method};
 use futures::FutureExt as _;
 use http::header::CONNECTION;
-use http::{HeaderValue, Request};
+use http::{HeaderValue, Request, StatusCode};
 use hyper::body::Body as _;
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
@@ -121,13 +121,18 @@ impl InFlight {
         self.answered = true;
         let Metrics { http, .. } = &self.app.metrics;
         let seconds = self.begin.elapsed().as_secs_f64();
-        http.answered(self.method, self.endpoint, response.status().as_u16());
+        http.answered(
+            self.method,
+            self.endpoint,
+            status(response, failure).as_u16(),
+        );
         http.took(self.method, self.endpoint, seconds);
         if let Some(bytes) = response.body().size_hint().exact() {
             http.sent(self.endpoint, bytes);
         }
         if let Some(kind) = failure {
             http.failed(self.endpoint, *kind);
+            http.wasted(self.endpoint, seconds);
         }
     }
 }
@@ -140,6 +145,12 @@ impl Drop for InFlight {
             http.failed(self.endpoint, ErrorType::Cancelled);
         }
     }
+}
+
+/// The status of a failure: gRPC shows another one, and says apart which it would have been.
+fn status(response: &Response, failure: Option<&ErrorType>) -> StatusCode {
+    let said = failure.and_then(|_| response.extensions().get::<StatusCode>());
+    said.copied().unwrap_or_else(|| response.status())
 }
 
 fn label(method: &http::Method) -> Method {

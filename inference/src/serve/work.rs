@@ -35,8 +35,7 @@ pub fn rows_within(time: Duration, row_time: Duration) -> usize {
 /// Receives the body of `request`, and answers it by `answer`.
 ///
 /// # Errors
-/// Those of [`super::admission::Admission`] and of `answer`; `Deadline` if it takes too long;
-/// `Internal` if it panics.
+/// Those of [`super::admission::Admission`] and of [`perform`].
 pub async fn run<T: Send + 'static>(
     app: &App,
     served: Arc<Served>,
@@ -46,19 +45,53 @@ pub async fn run<T: Send + 'static>(
 ) -> Result<T, Error> {
     let begin = Instant::now();
     let coding = Coding::of_body(request.headers())?;
-    let body = app.admission.receive(request).await?;
-    app.metrics.http.received(endpoint, body.len() as u64);
+    let bytes = app.admission.receive(request).await?;
+    app.metrics.http.received(endpoint, bytes.len() as u64);
+    let body = Received {
+        begin,
+        bytes,
+        coding,
+    };
+    perform(app, served, body, answer).await
+}
+
+/// A request that has come in whole.
+#[derive(Debug)]
+pub struct Received {
+    /// When its head came.
+    pub begin: Instant,
+    /// Its body.
+    pub bytes: Bytes,
+    /// How the body is compressed, if it is.
+    pub coding: Option<Coding>,
+}
+
+/// Answers `body` by `answer`.
+///
+/// # Errors
+/// Those of `answer`; `Unloaded`, `Overload`; `Deadline` if it takes too long; `Internal` if it
+/// panics.
+pub async fn perform<T: Send + 'static>(
+    app: &App,
+    served: Arc<Served>,
+    body: Received,
+    answer: impl FnOnce(&Served, &[u8]) -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    if !app.health.is_loaded() {
+        return Err(Error::Unloaded);
+    }
     let permit = app.admission.enter().await?;
     // How long a compressed body is, only inflating it tells.
-    if coding.is_none() && body.len() <= served.inline_bytes {
-        return answer(&served, &body);
+    if body.coding.is_none() && body.bytes.len() <= served.inline_bytes {
+        return answer(&served, &body.bytes);
     }
+    let begin = body.begin;
     let deadline = Duration::from_millis(app.limits.request_timeout_ms);
     let task = tokio::task::spawn_blocking(move || {
         // Kept until the work is done, even when nobody waits for it any more.
         let _permit = permit;
         match begin.elapsed() < deadline {
-            true => plain(coding, body, &served).and_then(|body| answer(&served, &body)),
+            true => plain(body, &served).and_then(|bytes| answer(&served, &bytes)),
             false => Err(Error::Deadline(deadline)),
         }
     });
@@ -72,9 +105,10 @@ pub async fn run<T: Send + 'static>(
     }
 }
 
-fn plain(coding: Option<Coding>, body: Bytes, served: &Served) -> Result<Bytes, Error> {
-    match coding {
-        Some(coding) => inflate(coding, &body, served.limits.max_body_bytes).map(Bytes::from),
-        None => Ok(body),
+fn plain(body: Received, served: &Served) -> Result<Bytes, Error> {
+    let most = served.limits.max_body_bytes;
+    match body.coding {
+        Some(coding) => inflate(coding, &body.bytes, most).map(Bytes::from),
+        None => Ok(body.bytes),
     }
 }

@@ -4,8 +4,10 @@
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
 pub mod process;
+pub mod rpc;
 
 use axum::body::{Body, to_bytes};
+use bytes::Bytes;
 use contract::config::{Limits, ModelConfig};
 use http::{Method, Request, StatusCode};
 use inference::artifact::{
@@ -139,6 +141,7 @@ pub struct Answer {
     pub status: StatusCode,
     pub headers: http::HeaderMap,
     pub text: String,
+    pub bytes: Bytes,
 }
 
 impl Answer {
@@ -162,6 +165,13 @@ impl Server {
         ))
     }
 
+    /// A server whose model may be loaded and unloaded.
+    pub fn controlled(model: LoadedModel) -> Self {
+        let limits = Limits::default();
+        let app = App::new(model, ModelConfig::default(), limits, Duration::ZERO).unwrap();
+        Self(Arc::new(app.with_model_control(true)))
+    }
+
     pub fn made(behaviour: Behaviour) -> Self {
         Self::new(made(behaviour, classes(behaviour)))
     }
@@ -173,7 +183,8 @@ impl Server {
         Answer {
             status: head.status,
             headers: head.headers,
-            text: String::from_utf8(body.to_vec()).unwrap(),
+            text: String::from_utf8_lossy(&body).into_owned(),
+            bytes: body,
         }
     }
 

@@ -1,6 +1,6 @@
 use crate::meta;
 use crate::plan::Identity;
-use contract::endpoints::{HTTP, PORTS};
+use contract::endpoints::{GRPC, HTTP, PORTS};
 use k8s_openapi::api::core::v1::{Service, ServicePort, ServiceSpec};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use std::collections::BTreeMap;
@@ -24,6 +24,8 @@ fn port(port: contract::endpoints::Port) -> ServicePort {
         name: Some(port.name.to_owned()),
         port: i32::from(port.number),
         protocol: Some("TCP".to_owned()),
+        // gRPC needs HTTP/2, which proxies and gateways speak only where they are told to.
+        app_protocol: (port == GRPC).then(|| "kubernetes.io/h2c".to_owned()),
         target_port: Some(IntOrString::String(port.name.to_owned())),
         ..ServicePort::default()
     }

@@ -5,11 +5,13 @@ use contract::labels::{Endpoint, ErrorType, Method};
 use contract::metrics as table;
 use prometheus::{Error, Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Every status that the server answers with; the last stands for all others.
-pub const STATUSES: [(u16, &str); 12] = [
+pub const STATUSES: [(u16, &str); 13] = [
     (200, "200"),
     (400, "400"),
+    (403, "403"),
     (404, "404"),
     (405, "405"),
     (408, "408"),
@@ -53,6 +55,8 @@ struct Route {
     errors: [OnceLock<IntCounter>; ErrorType::ALL.len()],
     request_size: OnceLock<Histogram>,
     response_size: OnceLock<Histogram>,
+    /// Nanoseconds spent on requests that failed.
+    failed: AtomicU64,
 }
 
 impl HttpMetrics {
@@ -82,6 +86,38 @@ impl HttpMetrics {
     /// Observes how long an answer took, in seconds.
     pub fn took(&self, method: Method, endpoint: Endpoint, seconds: f64) {
         self.duration(method, endpoint).observe(seconds);
+    }
+
+    /// Remembers that `seconds` were spent on a request that failed.
+    pub fn wasted(&self, endpoint: Endpoint, seconds: f64) {
+        let nanoseconds = (seconds * 1e9) as u64;
+        let failed = &self.routes[endpoint as usize].failed;
+        failed.fetch_add(nanoseconds, Ordering::Relaxed);
+    }
+
+    /// How many POST requests to `endpoints` were answered with success and how many seconds they
+    /// took in all; the same for those that failed.
+    pub fn spent(&self, endpoints: &[Endpoint]) -> ((u64, f64), (u64, f64)) {
+        let (mut success, mut fail) = ((0, 0.0), (0, 0.0));
+        for route in endpoints.iter().map(|one| &self.routes[*one as usize]) {
+            let post = Method::Post as usize;
+            let counts = route.answered[post]
+                .iter()
+                .map(|counter| counter.get().map_or(0, IntCounter::get));
+            for ((status, _), count) in STATUSES.iter().zip(counts) {
+                match status {
+                    200 => success.0 += count,
+                    _ => fail.0 += count,
+                }
+            }
+            let failed = route.failed.load(Ordering::Relaxed) as f64 / 1e9;
+            let seconds = route.durations[post]
+                .get()
+                .map_or(0.0, Histogram::get_sample_sum);
+            fail.1 += failed;
+            success.1 += (seconds - failed).max(0.0);
+        }
+        (success, fail)
     }
 
     /// Counts a request that was not answered with success.
@@ -156,7 +192,7 @@ impl HttpMetrics {
                 self.request_size(endpoint);
                 self.response_size(endpoint);
             }
-            if method == Method::Post {
+            if expected.contains(&400) {
                 for kind in ErrorType::ALL {
                     self.errors(endpoint, *kind);
                 }
@@ -188,6 +224,15 @@ const fn expected(endpoint: Endpoint) -> Option<(Method, &'static [u16])> {
         | Endpoint::V1Predict
         | Endpoint::Invocations
         | Endpoint::Ping
-        | Endpoint::Version => None,
+        | Endpoint::Version
+        | Endpoint::V2Models
+        | Endpoint::V2Stats
+        | Endpoint::V2Index
+        | Endpoint::V2Load
+        | Endpoint::V2Unload
+        | Endpoint::GrpcInfer
+        | Endpoint::GrpcHealth
+        | Endpoint::GrpcMetadata
+        | Endpoint::GrpcRepository => None,
     }
 }

@@ -33,9 +33,13 @@ impl LoadMetrics {
         })
     }
 
-    /// A model is served that took `time` to load.
+    /// Whether a model is served.
+    pub fn serving(&self, serving: bool) {
+        self.loaded.set(f64::from(u8::from(serving)));
+    }
+
+    /// A model took `time` to load.
     pub fn succeeded(&self, time: Duration) {
-        self.loaded.set(1.0);
         self.duration.set(time.as_secs_f64());
     }
 

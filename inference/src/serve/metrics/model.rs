@@ -9,6 +9,8 @@ use crate::serve::signature::Signature;
 use contract::labels::{InvalidFeature, OUTCOME_VALUE, PREDICTION_FEATURE};
 use contract::metrics as table;
 use prometheus::{Error, GaugeVec, Histogram, IntCounter, IntCounterVec};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// Metrics of the served model.
 #[derive(Debug)]
@@ -21,6 +23,17 @@ pub struct ModelMetrics {
     distribution: Histogram,
     features: Vec<FeatureMetrics>,
     prediction: Bins,
+    clock: Clock,
+}
+
+/// When the model was last asked, without asking the system's clock again.
+#[derive(Debug)]
+struct Clock {
+    born: Instant,
+    /// `born`, in milliseconds since 1970.
+    unix: u64,
+    /// Milliseconds since 1970; 0 for never.
+    last: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -72,7 +85,31 @@ impl ModelMetrics {
                 .map(feature)
                 .collect(),
             prediction: bins.of(PREDICTION_FEATURE, &reference.prediction),
+            clock: Clock::new(),
         })
+    }
+
+    /// Observes how long the model took for a request since `begin`.
+    pub fn took(&self, begin: Instant) {
+        let end = Instant::now();
+        let took = end.duration_since(begin);
+        self.inference.observe(took.as_secs_f64());
+        self.clock.tick(end);
+    }
+
+    /// When the model was last asked, in milliseconds since 1970; 0 for never.
+    pub fn last_inference(&self) -> u64 {
+        self.clock.last.load(Ordering::Relaxed)
+    }
+
+    /// Rows predicted.
+    pub fn rows_predicted(&self) -> u64 {
+        self.rows.get_sample_sum() as u64
+    }
+
+    /// Requests predicted.
+    pub fn requests_predicted(&self) -> u64 {
+        self.rows.get_sample_count()
     }
 
     /// Counts a predicted batch. `filled` has the column of every value that was missing.
@@ -126,6 +163,22 @@ impl ModelMetrics {
             .clone()
             .for_each(|value| self.distribution.observe(value));
         self.prediction.count(values);
+    }
+}
+
+impl Clock {
+    fn new() -> Self {
+        let unix = SystemTime::now().duration_since(UNIX_EPOCH);
+        Self {
+            born: Instant::now(),
+            unix: unix.unwrap_or_default().as_millis() as u64,
+            last: AtomicU64::new(0),
+        }
+    }
+
+    fn tick(&self, now: Instant) {
+        let age = now.saturating_duration_since(self.born).as_millis() as u64;
+        self.last.store(self.unix + age, Ordering::Relaxed);
     }
 }
 

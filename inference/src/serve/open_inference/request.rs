@@ -1,55 +1,93 @@
-//! The body of an inference request, its tensors' data still unread.
+//! The body of an inference request over REST: JSON, and after it the tensors that are bytes.
 
+use super::binary::Pieces;
+use super::output::Wish;
+use super::parameters::{self, BINARY_DATA_SIZE, Parameters};
+use super::tensor::{Data, Tensor};
 use crate::serve::error::{Echo, Error};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
-use std::hash::{BuildHasher as _, RandomState};
-use std::time::SystemTime;
 
-/// Longest `id` that is echoed, in bytes.
-const LONGEST_ID: usize = 128;
+/// Longest piece of a parser's message that is answered with, in bytes.
+const LONGEST_MESSAGE: usize = 128;
 
-/// Fields that are not listed, `parameters` among them, are allowed and ignored.
+/// The JSON, its tensors' data still unread. Fields that are not listed are allowed and ignored.
 #[derive(Debug, Deserialize)]
 pub(super) struct InferRequest<'a> {
     #[serde(borrow, default)]
     pub id: Option<Cow<'a, str>>,
+    #[serde(default)]
+    pub parameters: Option<Parameters>,
     #[serde(borrow)]
-    pub inputs: Vec<Tensor<'a>>,
+    inputs: Vec<Input<'a>>,
     #[serde(borrow, default)]
-    pub outputs: Option<Vec<Requested<'a>>>,
+    outputs: Option<Vec<Requested<'a>>>,
 }
 
 /// One input.
 #[derive(Debug, Deserialize)]
-pub(super) struct Tensor<'a> {
+struct Input<'a> {
     #[serde(borrow)]
-    pub name: Cow<'a, str>,
-    pub shape: Vec<i64>,
+    name: Cow<'a, str>,
+    shape: Vec<i64>,
     #[serde(borrow)]
-    pub datatype: Cow<'a, str>,
-    #[serde(borrow)]
-    pub data: &'a RawValue,
+    datatype: Cow<'a, str>,
+    #[serde(default)]
+    parameters: Option<Parameters>,
+    #[serde(borrow, default)]
+    data: Option<&'a RawValue>,
 }
 
 /// One output that the client wants.
 #[derive(Debug, Deserialize)]
-pub(super) struct Requested<'a> {
+struct Requested<'a> {
     #[serde(borrow)]
-    pub name: Cow<'a, str>,
+    name: Cow<'a, str>,
+    #[serde(default)]
+    parameters: Option<Parameters>,
 }
 
 /// Reads all but the tensors' data.
-pub(super) fn decode(body: &[u8]) -> Result<InferRequest<'_>, Error> {
-    let request: InferRequest<'_> =
-        serde_json::from_slice(body).map_err(|error| explain(&error))?;
-    match &request.id {
-        Some(id) if id.len() > LONGEST_ID => {
-            let message = format!("id {} has more than {LONGEST_ID} bytes", Echo(id));
-            Err(Error::Invalid(message))
-        }
-        _ => Ok(request),
+pub(super) fn decode(json: &[u8]) -> Result<InferRequest<'_>, Error> {
+    serde_json::from_slice(json).map_err(|error| explain(&error))
+}
+
+impl InferRequest<'_> {
+    /// The inputs; `pieces` has the bytes of those that are not in the JSON.
+    pub(super) fn tensors<'a>(&'a self, mut pieces: Pieces<'a>) -> Result<Vec<Tensor<'a>>, Error> {
+        let tensors = self.inputs.iter().map(|input| input.tensor(&mut pieces));
+        let tensors = tensors.collect::<Result<_, _>>()?;
+        pieces.finish()?;
+        Ok(tensors)
+    }
+
+    /// The outputs that the client names.
+    pub(super) fn wishes(&self) -> Result<Vec<Wish<'_>>, Error> {
+        let wanted = self.outputs.iter().flatten();
+        wanted
+            .map(|wanted| Wish::new(&wanted.name, wanted.parameters.as_ref()))
+            .collect()
+    }
+}
+
+impl Input<'_> {
+    fn tensor<'a>(&'a self, pieces: &mut Pieces<'a>) -> Result<Tensor<'a>, Error> {
+        let parameters = self.parameters.as_ref();
+        let size = parameters.map_or(Ok(None), |all| parameters::count(all, BINARY_DATA_SIZE))?;
+        let refuse = |message| Error::Invalid(format!("input {} {message}", Echo(&self.name)));
+        let data = match (self.data, size) {
+            (Some(json), None) => Data::Json(json),
+            (None, Some(size)) => Data::Raw(pieces.take(size)?),
+            (None, None) => return Err(refuse("has no data")),
+            (Some(_), Some(_)) => return Err(refuse("has both data and binary_data_size")),
+        };
+        Ok(Tensor {
+            name: &self.name,
+            datatype: &self.datatype,
+            shape: &self.shape,
+            data,
+        })
     }
 }
 
@@ -59,13 +97,6 @@ pub(super) fn explain(error: &serde_json::Error) -> Error {
     if !error.is_data() {
         return Error::Json(message);
     }
-    message.truncate(message.floor_char_boundary(LONGEST_ID));
+    message.truncate(message.floor_char_boundary(LONGEST_MESSAGE));
     Error::Invalid(message)
-}
-
-/// An id for a request that came without.
-pub(super) fn new_id<'a>() -> Cow<'a, str> {
-    // RandomState is seeded by the operating system.
-    let random = RandomState::new().hash_one(SystemTime::now());
-    format!("{random:016x}").into()
 }

@@ -1,307 +1,226 @@
-//! Tensors → rows: one tensor of whole rows, or one tensor for each named feature.
+//! Tensors → rows: one tensor of whole rows, or one tensor for each named feature, each element
+//! written straight to its place in the row-major matrix.
 
-use super::request::{Tensor, explain};
-use super::response::DataType;
+mod json;
+mod matrix;
+
+use super::datatype::{ACCEPTED, DataType};
 use crate::serve::decode::Rows;
 use crate::serve::error::{Echo, Error, Problem};
 use crate::serve::signature::Signature;
-use serde::de::{DeserializeSeed, Deserializer, SeqAccess, Visitor};
+use matrix::{Matrix, Place};
+use serde_json::value::RawValue;
 use std::fmt;
 
+/// An input in any wire format.
+#[derive(Debug)]
+pub struct Tensor<'a> {
+    /// Name of a feature, or any other for a tensor of whole rows.
+    pub name: &'a str,
+    /// Element type by the protocol's name.
+    pub datatype: &'a str,
+    /// Sizes; the first is the number of rows.
+    pub shape: &'a [i64],
+    /// Elements, still unread.
+    pub data: Data<'a>,
+}
+
+/// Elements of a tensor as they were sent.
+#[derive(Debug, Clone, Copy)]
+pub enum Data<'a> {
+    /// A JSON array, flat or nested as the shape says.
+    Json(&'a RawValue),
+    /// Row-major, little-endian, without padding.
+    Raw(&'a [u8]),
+    /// Row-major numbers of the type that the protocol buffer has for them.
+    Typed(Typed<'a>),
+}
+
+/// Row-major elements of the protocol buffer.
+#[derive(Debug, Clone, Copy)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Typed<'a> {
+    Bool(&'a [bool]),
+    Int(&'a [i32]),
+    Int64(&'a [i64]),
+    Uint(&'a [u32]),
+    Uint64(&'a [u64]),
+    Fp32(&'a [f32]),
+    Fp64(&'a [f64]),
+}
+
+impl Typed<'_> {
+    /// Number of elements.
+    pub const fn len(&self) -> usize {
+        match self {
+            Self::Bool(all) => all.len(),
+            Self::Int(all) => all.len(),
+            Self::Int64(all) => all.len(),
+            Self::Uint(all) => all.len(),
+            Self::Uint64(all) => all.len(),
+            Self::Fp32(all) => all.len(),
+            Self::Fp64(all) => all.len(),
+        }
+    }
+
+    /// Whether there are none.
+    pub const fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
 /// Reads `inputs`: a single tensor `[rows, features]` of any name that is not a feature's, or a
-/// tensor `[rows]` or `[rows, 1]` for each feature.
+/// tensor `[rows]` or `[rows, 1]` for each feature. A feature that is left out, `null` or NaN is
+/// filled where the model can do without it.
+///
+/// # Errors
+/// `Invalid` for a tensor that is wrong as a whole, `Value` for a wrong element, `TooManyRows`.
 pub(super) fn rows(
     inputs: &[Tensor<'_>],
     signature: &Signature,
     max_rows: usize,
 ) -> Result<Rows, Error> {
-    let named = |tensor: &Tensor<'_>| signature.column(&tensor.name, 0).is_some();
-    let values = match inputs {
-        [] => return Err(Error::Invalid("no inputs".to_owned())),
-        [matrix] if !named(matrix) => whole_rows(matrix, signature.width(), max_rows)?,
-        columns => by_column(columns, signature, max_rows)?,
-    };
-    complete(values, signature)
+    let named = |tensor: &Tensor<'_>| signature.column(tensor.name, 0).is_some();
+    match inputs {
+        [] => Err(Error::Invalid("no inputs".to_owned())),
+        [whole] if !named(whole) => whole_rows(whole, signature, max_rows),
+        columns => by_column(columns, signature, max_rows),
+    }
 }
 
-fn whole_rows(tensor: &Tensor<'_>, width: usize, max_rows: usize) -> Result<Vec<f64>, Error> {
-    let shape = shape(tensor, max_rows)?;
-    match shape.as_slice() {
-        [_, columns] if *columns == width => read(tensor, &shape),
-        _ => Err(refuse(
-            tensor,
-            format!(
-                "has shape {:?}, expected [rows, {width}]",
-                brief(&tensor.shape)
-            ),
-        )),
+fn whole_rows(tensor: &Tensor<'_>, signature: &Signature, max_rows: usize) -> Result<Rows, Error> {
+    let shape = tensor.sizes(max_rows)?;
+    let width = signature.width();
+    if shape.len() != 2 || shape[1] != width {
+        return Err(tensor.misshapen(format_args!("[rows, {width}]")));
     }
+    tensor.check(&shape)?;
+    let mut matrix = Matrix::new(signature, shape[0]);
+    tensor.read(&shape, matrix.all())?;
+    matrix.finish()
 }
 
 fn by_column(
     tensors: &[Tensor<'_>],
     signature: &Signature,
     max_rows: usize,
-) -> Result<Vec<f64>, Error> {
-    let width = signature.width();
-    let mut values = Vec::new();
-    let mut given = vec![false; width];
+) -> Result<Rows, Error> {
+    let mut given = vec![false; signature.width()];
+    let mut matrix = Matrix::new(signature, 0);
     for (at, tensor) in tensors.iter().enumerate() {
-        let Some(column) = signature.column(&tensor.name, at) else {
-            return Err(refuse(tensor, "is no feature of the model"));
+        let Some(column) = signature.column(tensor.name, at) else {
+            return Err(tensor.refuse("is no feature of the model"));
         };
         if std::mem::replace(&mut given[column], true) {
-            return Err(refuse(tensor, "is given twice"));
+            return Err(tensor.refuse("is given twice"));
         }
-        let shape = shape(tensor, max_rows)?;
+        let shape = tensor.sizes(max_rows)?;
         let (&[rows] | &[rows, 1]) = shape.as_slice() else {
-            let message = format!(
-                "has shape {:?}, expected [rows] or [rows, 1]",
-                brief(&tensor.shape)
-            );
-            return Err(refuse(tensor, message));
+            return Err(tensor.misshapen("[rows] or [rows, 1]"));
         };
-        let expected = values.len() / width;
-        match expected {
-            0 => values.resize(rows * width, f64::NAN),
-            _ if expected == rows => {}
-            _ => {
+        tensor.check(&shape)?;
+        match matrix.rows() {
+            0 => matrix = Matrix::new(signature, rows),
+            expected if expected == rows => {}
+            expected => {
                 let message = format!("has {rows} rows, the tensors before it have {expected}");
-                return Err(refuse(tensor, message));
+                return Err(tensor.refuse(message));
             }
         }
-        let column = values.iter_mut().skip(column).step_by(width);
-        column
-            .zip(read(tensor, &shape)?)
-            .for_each(|(value, read)| *value = read);
+        tensor.read(&shape, matrix.column(column))?;
     }
-    Ok(values)
+    matrix.finish()
 }
 
-/// Fills what is missing, where the model can do without.
-fn complete(mut values: Vec<f64>, signature: &Signature) -> Result<Rows, Error> {
-    let width = signature.width();
-    let mut filled = Vec::new();
-    for (at, value) in values.iter_mut().enumerate() {
-        if value.is_nan() {
-            let column = at % width;
-            let fill = signature.features[column].fill;
-            let missing = || signature.fault(at / width, column, Problem::Missing);
-            *value = fill.ok_or_else(missing)?;
-            filled.push(column);
+impl Tensor<'_> {
+    /// The shape as sizes: at least one row, not more than the limit, and a product that fits.
+    fn sizes(&self, max_rows: usize) -> Result<Vec<usize>, Error> {
+        let sizes = self.shape.iter().map(|size| usize::try_from(*size).ok());
+        let sizes = sizes.collect::<Option<Vec<_>>>().unwrap_or_default();
+        let product = sizes
+            .iter()
+            .try_fold(1usize, |p, size| p.checked_mul(*size));
+        match (product, sizes.first()) {
+            (None | Some(0), _) | (_, None) => {
+                let shape = brief(self.shape);
+                Err(self.refuse(format_args!("has the impossible shape {shape:?}")))
+            }
+            (Some(_), Some(rows)) if *rows > max_rows => Err(Error::TooManyRows(max_rows)),
+            (Some(_), Some(_)) => Ok(sizes),
         }
     }
-    Ok(Rows { values, filled })
+
+    fn datatype(&self) -> Result<DataType, Error> {
+        DataType::of_input(self.datatype).ok_or_else(|| {
+            let found = Echo(self.datatype);
+            self.refuse(format_args!(
+                "has datatype {found}, expected one of {ACCEPTED}"
+            ))
+        })
+    }
+
+    /// Whether there are as many elements as the shape says, where that is known beforehand.
+    fn check(&self, shape: &[usize]) -> Result<(), Error> {
+        let expected = shape.iter().product::<usize>();
+        let datatype = self.datatype()?;
+        let (found, unit, expected) = match &self.data {
+            Data::Json(_) => return Ok(()),
+            Data::Raw(bytes) => (
+                bytes.len(),
+                "bytes",
+                expected.saturating_mul(datatype.size()),
+            ),
+            Data::Typed(typed) => (typed.len(), "values", expected),
+        };
+        match found == expected {
+            true => Ok(()),
+            false => Err(self.refuse(format_args!("has {found} {unit}, its shape {expected}"))),
+        }
+    }
+
+    /// Reads the elements, of which there are as many as `shape` says, into `place`.
+    fn read(&self, shape: &[usize], mut place: Place<'_>) -> Result<(), Error> {
+        let datatype = self.datatype()?;
+        match self.data {
+            Data::Json(text) => json::read(text, datatype, shape, place, self),
+            Data::Raw(bytes) => {
+                let mut elements = bytes.chunks_exact(datatype.size());
+                elements.try_for_each(|bytes| place.put(datatype.element(bytes)))
+            }
+            Data::Typed(typed) => read_typed(typed, datatype, &mut place),
+        }
+    }
+
+    fn misshapen(&self, expected: impl fmt::Display) -> Error {
+        let shape = brief(self.shape);
+        self.refuse(format_args!("has shape {shape:?}, expected {expected}"))
+    }
+
+    fn refuse(&self, message: impl fmt::Display) -> Error {
+        Error::Invalid(format!("input {} {message}", Echo(self.name)))
+    }
 }
 
-/// The shape as sizes: at least one row, not more than the limit, and a product that fits.
-fn shape(tensor: &Tensor<'_>, max_rows: usize) -> Result<Vec<usize>, Error> {
-    let sizes = tensor.shape.iter().map(|size| usize::try_from(*size).ok());
-    let sizes = sizes.collect::<Option<Vec<_>>>();
-    let product = |sizes: &Vec<usize>| {
-        let mut sizes = sizes.iter();
-        sizes.try_fold(1usize, |product, size| product.checked_mul(*size))
-    };
-    match sizes {
-        Some(sizes) if product(&sizes).is_some_and(|product| product > 0) => match sizes.first() {
-            Some(rows) if *rows > max_rows => Err(Error::TooManyRows(max_rows)),
-            _ => Ok(sizes),
-        },
-        _ => {
-            let message = format!("has the impossible shape {:?}", brief(&tensor.shape));
-            Err(refuse(tensor, message))
-        }
+fn read_typed(typed: Typed<'_>, datatype: DataType, place: &mut Place<'_>) -> Result<(), Error> {
+    fn put<T: Copy>(
+        all: &[T],
+        place: &mut Place<'_>,
+        convert: impl Fn(T) -> Result<f64, Problem>,
+    ) -> Result<(), Error> {
+        all.iter().try_for_each(|value| place.put(convert(*value)))
+    }
+    match typed {
+        Typed::Bool(all) => put(all, place, |value| datatype.boolean(value)),
+        Typed::Int(all) => put(all, place, |value| datatype.whole(value.into())),
+        Typed::Int64(all) => put(all, place, |value| datatype.whole(value.into())),
+        Typed::Uint(all) => put(all, place, |value| datatype.whole(value.into())),
+        Typed::Uint64(all) => put(all, place, |value| datatype.whole(value.into())),
+        Typed::Fp32(all) => put(all, place, |value| datatype.real(value.into())),
+        Typed::Fp64(all) => put(all, place, |value| datatype.real(value)),
     }
 }
 
 /// At most a few sizes, since the client may have sent thousands.
 fn brief(shape: &[i64]) -> &[i64] {
     &shape[..shape.len().min(4)]
-}
-
-fn refuse(tensor: &Tensor<'_>, message: impl fmt::Display) -> Error {
-    Error::Invalid(format!("input {} {message}", Echo(&tensor.name)))
-}
-
-/// The elements of `tensor`, row-major; NaN for null.
-fn read(tensor: &Tensor<'_>, shape: &[usize]) -> Result<Vec<f64>, Error> {
-    let Some(datatype) = DataType::of_input(&tensor.datatype) else {
-        let found = Echo(&tensor.datatype);
-        let accepted = DataType::INPUTS.map(DataType::as_str).join(", ");
-        let message = format!("has datatype {found}, expected one of {accepted}");
-        return Err(refuse(tensor, message));
-    };
-    let count = shape.iter().product();
-    let mut elements = Elements {
-        datatype,
-        count,
-        values: Vec::with_capacity(count),
-        problem: None,
-    };
-    let mut json = serde_json::Deserializer::from_str(tensor.data.get());
-    let array = Array {
-        elements: &mut elements,
-        shape,
-        flat: true,
-    };
-    let outcome = array.deserialize(&mut json);
-    match (elements.problem, outcome) {
-        (Some(problem), _) => Err(refuse(tensor, problem)),
-        (None, Err(error)) => Err(refuse(tensor, explain(&error))),
-        (None, Ok(())) if elements.values.len() < count => {
-            let found = elements.values.len();
-            Err(refuse(
-                tensor,
-                format!("has {found} values, its shape {count}"),
-            ))
-        }
-        (None, Ok(())) => Ok(elements.values),
-    }
-}
-
-/// What has been read so far.
-struct Elements {
-    datatype: DataType,
-    count: usize,
-    values: Vec<f64>,
-    problem: Option<String>,
-}
-
-impl Elements {
-    fn push<E: serde::de::Error>(&mut self, value: Option<f64>) -> Result<(), E> {
-        let at = self.values.len();
-        let Some(value) = value else {
-            return self.fail(format!(
-                "value {at} is not of datatype {}",
-                self.datatype.as_str()
-            ));
-        };
-        if at == self.count {
-            return self.fail(format!("has more values than its shape, {}", self.count));
-        }
-        self.values.push(value);
-        Ok(())
-    }
-
-    fn fail<E: serde::de::Error>(&mut self, problem: String) -> Result<(), E> {
-        self.problem = Some(problem);
-        Err(E::custom("refused"))
-    }
-}
-
-/// An array of the data: all of it, or one of those nested in it.
-struct Array<'e, 's> {
-    elements: &'e mut Elements,
-    /// Sizes from this array inwards.
-    shape: &'s [usize],
-    /// Whether numbers may be here though the shape has more dimensions.
-    flat: bool,
-}
-
-impl<'de> DeserializeSeed<'de> for Array<'_, '_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_seq(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Array<'_, '_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an array of values")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
-        let mut length = 0;
-        let mut nested = 0;
-        while let Some(depth) = items.next_element_seed(Item {
-            elements: &mut *self.elements,
-            inner: self.shape.get(1..).unwrap_or_default(),
-        })? {
-            length += 1;
-            nested += usize::from(depth == Depth::Array);
-        }
-        let numbers_allowed = self.flat || self.shape.len() == 1;
-        let consistent = match nested {
-            0 => numbers_allowed && (self.flat || Some(&length) == self.shape.first()),
-            _ => nested == length && Some(&length) == self.shape.first(),
-        };
-        match consistent {
-            true => Ok(()),
-            false => self
-                .elements
-                .fail("is not nested as its shape says".to_owned()),
-        }
-    }
-}
-
-#[derive(PartialEq)]
-enum Depth {
-    Number,
-    Array,
-}
-
-/// A number, or an array one level further in.
-struct Item<'e, 's> {
-    elements: &'e mut Elements,
-    inner: &'s [usize],
-}
-
-impl<'de> DeserializeSeed<'de> for Item<'_, '_> {
-    type Value = Depth;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Depth, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Item<'_, '_> {
-    type Value = Depth;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a number")
-    }
-
-    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Depth, E> {
-        let value = self.elements.datatype.real(value);
-        self.elements.push(value).map(|()| Depth::Number)
-    }
-
-    fn visit_i64<E: serde::de::Error>(self, value: i64) -> Result<Depth, E> {
-        let value = self.elements.datatype.whole(value.into());
-        self.elements.push(value).map(|()| Depth::Number)
-    }
-
-    fn visit_u64<E: serde::de::Error>(self, value: u64) -> Result<Depth, E> {
-        let value = self.elements.datatype.whole(value.into());
-        self.elements.push(value).map(|()| Depth::Number)
-    }
-
-    fn visit_bool<E: serde::de::Error>(self, value: bool) -> Result<Depth, E> {
-        let value = self.elements.datatype.boolean(value);
-        self.elements.push(value).map(|()| Depth::Number)
-    }
-
-    fn visit_unit<E: serde::de::Error>(self) -> Result<Depth, E> {
-        self.elements.push(Some(f64::NAN)).map(|()| Depth::Number)
-    }
-
-    fn visit_str<E: serde::de::Error>(self, _: &str) -> Result<Depth, E> {
-        self.elements.push(None).map(|()| Depth::Number)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<Depth, A::Error> {
-        if self.inner.is_empty() {
-            let problem = "is nested deeper than its shape says".to_owned();
-            return self.elements.fail(problem).map(|()| Depth::Array);
-        }
-        let array = Array {
-            elements: self.elements,
-            shape: self.inner,
-            flat: false,
-        };
-        array.visit_seq(items).map(|()| Depth::Array)
-    }
 }

@@ -34,6 +34,8 @@ pub(super) fn all(served: &Served) -> Vec<(&'static str, RefOr<Schema>)> {
             "InvocationsAnswer",
             outcomes(served, &["predictions"]).into(),
         ),
+        ("IndexRequest", index_request().into()),
+        ("List", list(Ref::from_schema_name("Object")).build().into()),
         ("Error", error().into()),
         ("MlflowError", mlflow_error().into()),
         ("Object", Object::with_type(Type::Object).into()),
@@ -44,6 +46,7 @@ pub(super) fn all(served: &Served) -> Vec<(&'static str, RefOr<Schema>)> {
 pub(super) fn example(served: &Served, name: &str) -> Value {
     match name {
         "FeedbackRequest" => truth_example(served),
+        "IndexRequest" => json!({ "ready": true }),
         "InferRequest" => json!({
             "inputs": [{
                 "name": "rows",
@@ -241,21 +244,39 @@ fn feedback_answer() -> Schema {
 }
 
 fn tensor() -> Schema {
-    ["name", "datatype", "shape", "data"]
+    ["name", "datatype", "shape"]
         .into_iter()
         .fold(ObjectBuilder::new(), |object, field| object.required(field))
         .property("name", string(""))
         .property("datatype", string(""))
         .property("shape", list(Schema::from(number(""))))
         .property("data", list(Schema::default()))
+        .property("parameters", parameters())
         .into()
+}
+
+fn parameters() -> ObjectBuilder {
+    let value = AnyOfBuilder::new()
+        .item(string(""))
+        .item(number(""))
+        .item(Object::with_type(Type::Boolean));
+    ObjectBuilder::new().additional_properties(Some(Schema::from(value)))
+}
+
+fn index_request() -> Schema {
+    let ready = ObjectBuilder::new()
+        .schema_type(Type::Boolean)
+        .description(Some("Only the models that are ready."));
+    ObjectBuilder::new().property("ready", ready).into()
 }
 
 fn infer_request() -> Schema {
     let wanted = ObjectBuilder::new()
         .property("name", string(""))
-        .required("name");
+        .required("name")
+        .property("parameters", parameters());
     ObjectBuilder::new()
+        .property("parameters", parameters())
         .property("id", string("Echoed."))
         .property("inputs", list(tensor()))
         .required("inputs")

@@ -1,0 +1,131 @@
+//! HTTP/2 connections, within limits.
+
+use crate::serve::listener::accept_until;
+use axum::Router;
+use axum::body::Body;
+use hyper::server::conn::http2;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use std::io::{self, Cursor};
+use std::pin::pin;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::time::{sleep, timeout};
+use tower::Service as _;
+
+/// The first bytes of every HTTP/2 connection (RFC 9113, section 3.4).
+const PREFACE: [u8; 24] = *b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// Longest wait for them: hyper itself would wait for ever.
+const PREFACE_TIME: Duration = Duration::from_secs(5);
+/// Requests of one connection at once.
+const MOST_STREAMS: u32 = 100;
+/// Requests that a client may take back before they are looked at ("rapid reset").
+const MOST_RESETS: usize = 20;
+/// Resets that a client may provoke ("made you reset").
+const MOST_PROVOKED_RESETS: usize = 64;
+/// Bytes of the headers of one request.
+const HEADER_BYTES: u32 = 16 * 1024;
+/// Bytes that a client may send ahead in one request.
+const STREAM_WINDOW: u32 = 64 * 1024;
+/// Bytes that a client may send ahead in one connection.
+const CONNECTION_WINDOW: u32 = 1024 * 1024;
+/// Time between two pings.
+const PING: Duration = Duration::from_secs(20);
+/// Longest wait for the answer to a ping.
+const PONG: Duration = Duration::from_secs(10);
+/// Age at which a client is asked to connect anew, so that it finds new replicas.
+const MOST_AGE: Duration = Duration::from_secs(30 * 60);
+/// Time for the requests of an aged connection.
+const AGE_GRACE: Duration = Duration::from_secs(60);
+
+/// The open connections.
+#[derive(Debug, Default)]
+pub struct Open {
+    /// Each connection listens until it ends.
+    stop: watch::Sender<()>,
+}
+
+impl Open {
+    /// Asks every client to go away (GOAWAY), and waits until the requests that the connections
+    /// are at have been answered.
+    pub async fn shutdown(self) {
+        self.stop.send_replace(());
+        self.stop.closed().await;
+    }
+}
+
+/// Serves `router` on `listener` until `stop` is done.
+pub(super) async fn accept(
+    listener: TcpListener,
+    router: Router,
+    stop: impl Future<Output = ()>,
+) -> Open {
+    let open = Open::default();
+    let converse = |stream, place| {
+        tokio::spawn(converse(
+            stream,
+            router.clone(),
+            open.stop.subscribe(),
+            place,
+        ));
+    };
+    accept_until(listener, converse, stop).await;
+    open
+}
+
+async fn converse(
+    stream: TcpStream,
+    router: Router,
+    mut stop: watch::Receiver<()>,
+    _place: Option<OwnedSemaphorePermit>,
+) {
+    // Without it an answer may wait for the client's acknowledgement of the one before.
+    let _ = stream.set_nodelay(true);
+    let greeted = tokio::select! {
+        greeted = timeout(PREFACE_TIME, greet(stream)) => greeted,
+        _ = stop.changed() => return,
+    };
+    let Ok(Ok(stream)) = greeted else { return };
+    let service = service_fn(move |request: http::Request<hyper::body::Incoming>| {
+        router.clone().call(request.map(Body::new))
+    });
+    let connection = builder().serve_connection(TokioIo::new(stream), service);
+    let mut connection = pin!(connection);
+    let patience = tokio::select! {
+        // What goes wrong here is a client's.
+        _ = connection.as_mut() => return,
+        () = sleep(MOST_AGE) => AGE_GRACE,
+        // The server itself waits no longer than it wants to.
+        _ = stop.changed() => Duration::MAX,
+    };
+    connection.as_mut().graceful_shutdown();
+    let _ = timeout(patience, connection).await;
+}
+
+/// Reads the preface, and gives back the stream as if nothing had been read.
+async fn greet(stream: TcpStream) -> io::Result<impl AsyncRead + AsyncWrite + Unpin + Send> {
+    let (mut reader, writer) = stream.into_split();
+    let mut preface = [0; PREFACE.len()];
+    reader.read_exact(&mut preface).await?;
+    match preface == PREFACE {
+        true => Ok(tokio::io::join(Cursor::new(preface).chain(reader), writer)),
+        false => Err(io::ErrorKind::InvalidData.into()),
+    }
+}
+
+fn builder() -> http2::Builder<TokioExecutor> {
+    let mut builder = http2::Builder::new(TokioExecutor::new());
+    builder
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(MOST_STREAMS)
+        .max_pending_accept_reset_streams(MOST_RESETS)
+        .max_local_error_reset_streams(MOST_PROVOKED_RESETS)
+        .max_header_list_size(HEADER_BYTES)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .keep_alive_interval(PING)
+        .keep_alive_timeout(PONG);
+    builder
+}

@@ -1,0 +1,195 @@
+//! ModelInfer: protocol buffers ↔ tensors.
+
+use super::proto::model_infer_request::InferInputTensor;
+use super::proto::model_infer_response::InferOutputTensor;
+use super::proto::{
+    InferParameter, InferTensorContents, ModelInferRequest, ModelInferResponse,
+    infer_parameter::ParameterChoice,
+};
+use super::unary::{Call, decode};
+use crate::serve::app::App;
+use crate::serve::error::{Echo, Error};
+use crate::serve::open_inference::parameters::{Parameter, Parameters};
+use crate::serve::open_inference::{
+    Answer, Data, DataType, Inference, Tensor, Typed, Values, Wish, check_name, infer_tensors,
+};
+use crate::serve::served::Served;
+use crate::serve::work;
+use bytes::Buf as _;
+use prost::Message as _;
+use prost::encoding::{DecodeContext, decode_key, skip_field};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Inputs, outputs and raw contents of one request: an empty one takes two bytes on the wire, and
+/// hundreds in memory.
+const MOST_TENSORS: usize = 16 * 1024;
+
+/// Predicts the rows of a request. The answer is raw if the request is.
+pub(super) async fn model_infer(app: Arc<App>, call: Call) -> Result<Vec<u8>, Error> {
+    let Call { begin, message } = call;
+    let body = work::Received {
+        begin,
+        bytes: message,
+        // tonic has unpacked it.
+        coding: None,
+    };
+    work::perform(&app, app.served(), body, answer).await
+}
+
+fn answer(served: &Served, message: &[u8]) -> Result<Vec<u8>, Error> {
+    check_count(message)?;
+    let request: ModelInferRequest = decode(message)?;
+    let version = given(&request.model_version);
+    check_name(served, Some(&request.model_name), version)?;
+    let inputs = tensors(&request)?;
+    let wishes = wishes(&request)?;
+    let inference = infer_tensors(served, given(&request.id), &inputs, &wishes)?;
+    let raw = !request.raw_input_contents.is_empty();
+    Ok(respond(served, inference, raw).encode_to_vec())
+}
+
+/// None for a text that is empty, which is how protocol buffers leave it out.
+pub(super) fn given(text: &str) -> Option<&str> {
+    (!text.is_empty()).then_some(text)
+}
+
+/// Counts the tensors before there is memory for each.
+fn check_count(mut message: &[u8]) -> Result<(), Error> {
+    let malformed = |error| Error::Invalid(format!("the message is malformed: {error}"));
+    let mut tensors = 0;
+    while message.has_remaining() {
+        let (tag, kind) = decode_key(&mut message).map_err(malformed)?;
+        skip_field(kind, tag, &mut message, DecodeContext::default()).map_err(malformed)?;
+        tensors += usize::from((5..=7).contains(&tag));
+    }
+    match tensors > MOST_TENSORS {
+        true => Err(Error::Invalid(format!("more than {MOST_TENSORS} tensors"))),
+        false => Ok(()),
+    }
+}
+
+fn tensors(request: &ModelInferRequest) -> Result<Vec<Tensor<'_>>, Error> {
+    let raw = &request.raw_input_contents;
+    let (entries, expected) = (raw.len(), request.inputs.len());
+    if entries != 0 && entries != expected {
+        let message = format!("raw_input_contents has {entries} entries for {expected} inputs");
+        return Err(Error::Invalid(message));
+    }
+    let tensor = |(at, input)| tensor(input, raw.get(at).map(Vec::as_slice));
+    request.inputs.iter().enumerate().map(tensor).collect()
+}
+
+fn tensor<'a>(input: &'a InferInputTensor, raw: Option<&'a [u8]>) -> Result<Tensor<'a>, Error> {
+    let contents = input.contents.as_ref();
+    let refuse = |message| Error::Invalid(format!("input {} {message}", Echo(&input.name)));
+    let data = match (raw, contents) {
+        (Some(_), Some(contents)) if *contents != InferTensorContents::default() => {
+            return Err(refuse("has contents beside raw_input_contents"));
+        }
+        (Some(raw), _) => Data::Raw(raw),
+        (None, Some(contents)) => {
+            let typed = typed(&input.datatype, contents);
+            // Of a datatype that no feature has, the reader of tensors says so.
+            let known = DataType::of_input(&input.datatype).is_some();
+            if known && typed.len() != values(contents) {
+                return Err(refuse("has contents that belong to another datatype"));
+            }
+            Data::Typed(typed)
+        }
+        (None, None) => Data::Typed(Typed::Bool(&[])),
+    };
+    Ok(Tensor {
+        name: &input.name,
+        datatype: &input.datatype,
+        shape: &input.shape,
+        data,
+    })
+}
+
+/// The field that belongs to `datatype`.
+fn typed<'a>(datatype: &str, contents: &'a InferTensorContents) -> Typed<'a> {
+    match datatype {
+        "INT8" | "INT16" | "INT32" => Typed::Int(&contents.int_contents),
+        "INT64" => Typed::Int64(&contents.int64_contents),
+        "UINT8" | "UINT16" | "UINT32" => Typed::Uint(&contents.uint_contents),
+        "UINT64" => Typed::Uint64(&contents.uint64_contents),
+        "FP32" => Typed::Fp32(&contents.fp32_contents),
+        "FP64" => Typed::Fp64(&contents.fp64_contents),
+        _ => Typed::Bool(&contents.bool_contents),
+    }
+}
+
+/// Number of values that could be those of a feature.
+const fn values(contents: &InferTensorContents) -> usize {
+    contents.bool_contents.len()
+        + contents.int_contents.len()
+        + contents.int64_contents.len()
+        + contents.uint_contents.len()
+        + contents.uint64_contents.len()
+        + contents.fp32_contents.len()
+        + contents.fp64_contents.len()
+}
+
+fn wishes(request: &ModelInferRequest) -> Result<Vec<Wish<'_>>, Error> {
+    let wish = |(name, wanted)| Wish::new(name, Some(&parameters(wanted)));
+    let wanted = request.outputs.iter();
+    wanted
+        .map(|output| wish((&output.name, &output.parameters)))
+        .collect()
+}
+
+fn parameters(sent: &HashMap<String, InferParameter>) -> Parameters {
+    let value = |parameter: &InferParameter| match parameter.parameter_choice {
+        Some(ParameterChoice::BoolParam(flag)) => Parameter::Flag(flag),
+        Some(ParameterChoice::Int64Param(number)) => Parameter::Whole(number.into()),
+        Some(ParameterChoice::Uint64Param(number)) => Parameter::Whole(number.into()),
+        Some(ParameterChoice::StringParam(_) | ParameterChoice::DoubleParam(_)) | None => {
+            Parameter::Other
+        }
+    };
+    sent.iter()
+        .map(|(name, sent)| (name.clone(), value(sent)))
+        .collect()
+}
+
+fn respond(served: &Served, inference: Inference, raw: bool) -> ModelInferResponse {
+    let mut response = ModelInferResponse {
+        model_name: served.model.name.clone(),
+        model_version: served.model.version.clone(),
+        id: inference.id,
+        ..ModelInferResponse::default()
+    };
+    for Answer {
+        name,
+        datatype,
+        shape,
+        values,
+        ..
+    } in inference.outputs
+    {
+        if raw {
+            response.raw_output_contents.push(values.to_raw());
+        }
+        response.outputs.push(InferOutputTensor {
+            name: name.to_owned(),
+            datatype: datatype.as_str().to_owned(),
+            shape: shape.into_iter().map(|size| size as i64).collect(),
+            contents: (!raw).then(|| contents(values)),
+            ..InferOutputTensor::default()
+        });
+    }
+    response
+}
+
+fn contents(values: Values) -> InferTensorContents {
+    let mut contents = InferTensorContents::default();
+    match values {
+        Values::Whole(all) => contents.int64_contents = all,
+        Values::Real(all) => contents.fp64_contents = all,
+        Values::Text(all) => {
+            contents.bytes_contents = all.into_iter().map(String::into_bytes).collect();
+        }
+    }
+    contents
+}

@@ -1,0 +1,105 @@
+//! One message in, one message out: receives, unpacks, hands on, packs, counts.
+
+use super::messages::Messages;
+use super::{deadline, status};
+use crate::serve::app::App;
+use crate::serve::error::Error;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{MethodRouter, post};
+use bytes::Bytes;
+use contract::labels::Endpoint;
+use futures::FutureExt as _;
+use prost::Message;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tonic::codec::CompressionEncoding::Gzip;
+use tonic::server::Grpc;
+
+/// A message that has been received.
+#[derive(Debug)]
+pub(super) struct Call {
+    /// When its head came.
+    pub(super) begin: Instant,
+    /// The message, still unread.
+    pub(super) message: Bytes,
+}
+
+/// A method that `handler` answers.
+pub(super) fn unary<H, F>(endpoint: Endpoint, handler: H) -> MethodRouter<Arc<App>>
+where
+    H: Fn(Arc<App>, Call) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Result<Vec<u8>, Error>> + Send + 'static,
+{
+    post(
+        move |State(app): State<Arc<App>>, request: Request| async move {
+            let answer = answer(app, endpoint, request, handler).await;
+            answer.unwrap_or_else(status::respond)
+        },
+    )
+}
+
+/// A method that `handler` answers at once.
+pub(super) fn quick<Q, A, H>(endpoint: Endpoint, handler: H) -> MethodRouter<Arc<App>>
+where
+    Q: Message + Default + 'static,
+    A: Message + 'static,
+    H: Fn(&App, &Q) -> Result<A, Error> + Copy + Send + Sync + 'static,
+{
+    unary(endpoint, move |app, call| async move {
+        let request = decode(&call.message)?;
+        handler(&app, &request).map(|answer| answer.encode_to_vec())
+    })
+}
+
+/// Reads a message.
+///
+/// # Errors
+/// `Invalid` if it is none of its kind.
+pub(super) fn decode<Q: Message + Default>(message: &[u8]) -> Result<Q, Error> {
+    Q::decode(message).map_err(|error| Error::Invalid(format!("the message is malformed: {error}")))
+}
+
+async fn answer<H, F>(
+    app: Arc<App>,
+    endpoint: Endpoint,
+    request: Request,
+    handler: H,
+) -> Result<Response, Error>
+where
+    H: Fn(Arc<App>, Call) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Result<Vec<u8>, Error>> + Send + 'static,
+{
+    let begin = Instant::now();
+    let longest = Duration::from_millis(app.limits.request_timeout_ms);
+    let patience = deadline::of(request.headers(), longest)?;
+    let (head, body) = request.into_parts();
+    let body = app.admission.receive(Request::new(body)).await?;
+    let limit = app.limits.max_body_bytes;
+    let service = tower::service_fn(move |request: tonic::Request<Bytes>| {
+        let message = request.into_inner();
+        let (app, handler) = (Arc::clone(&app), handler.clone());
+        async move {
+            app.metrics.http.received(endpoint, message.len() as u64);
+            let work = handler(Arc::clone(&app), Call { begin, message });
+            let work = tokio::time::timeout(patience.saturating_sub(begin.elapsed()), work);
+            let answer = match AssertUnwindSafe(work).catch_unwind().await {
+                Ok(Ok(answer)) => answer,
+                Ok(Err(_)) => Err(Error::Deadline(patience)),
+                Err(_) => Err(Error::Internal),
+            };
+            let answer = answer.map_err(status::of)?;
+            app.metrics.http.sent(endpoint, answer.len() as u64);
+            Ok::<_, tonic::Status>(tonic::Response::new(answer))
+        }
+    });
+    let mut grpc = Grpc::new(Messages)
+        .accept_compressed(Gzip)
+        .send_compressed(Gzip)
+        .max_decoding_message_size(usize::try_from(limit).unwrap_or(usize::MAX));
+    let request = Request::from_parts(head, Body::from(body));
+    let response = grpc.unary(service, request).await;
+    Ok(status::settle(response.into_response(), limit))
+}
