@@ -13,6 +13,16 @@ pub struct ServerConfig {
     pub limits: Limits,
     /// Where it listens.
     pub listen: Listen,
+    /// Who may ask for predictions; everybody if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub api_keys: Option<SecretFile>,
+    /// What the predictions' listener proves itself with; without it that listener speaks plain
+    /// HTTP, as the one for metrics and health always does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<Tls>,
+    /// What a scraper must present; nothing if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metrics_token: Option<SecretFile>,
     /// File that receives the reason of a failed start; Kubernetes shows it in the pod's status.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub termination_log: Option<String>,
@@ -78,6 +88,24 @@ pub struct Listen {
     /// Metrics and health on a listener of their own; without it both are on `http` alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub admin: Option<SocketAddr>,
+}
+
+/// A file with a secret or hashes of secrets. It is read again when it changes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct SecretFile {
+    /// Its path.
+    pub file: String,
+}
+
+/// A certificate and its key. Both files are read again when they change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Tls {
+    /// PEM file with the certificate, and those that lead from it to a root.
+    pub certificate: String,
+    /// PEM file with the private key.
+    pub key: String,
 }
 
 impl Builtin {

@@ -2,7 +2,8 @@
 
 use contract::config::ServerConfig;
 use contract::labels::{
-    Endpoint, ErrorType, FeedbackRejection, InvalidFeature, LoadFailure, Method,
+    Endpoint, ErrorType, FeedbackRejection, InvalidFeature, KeyOutcome, LoadFailure, Method,
+    StartFailure,
 };
 use contract::metrics::{Buckets, Kind, METRICS, Metric};
 use std::collections::HashSet;
@@ -136,6 +137,8 @@ fn label_values_are_unique_and_parse_back() {
         Endpoint,
         ErrorType,
         LoadFailure,
+        StartFailure,
+        KeyOutcome,
         InvalidFeature,
         FeedbackRejection
     );

@@ -6,6 +6,7 @@ use crate::load::{self, LoadedModel, is_name};
 use crate::predict;
 use crate::report::Readable;
 use crate::serve;
+use crate::serve::access::key_file;
 use crate::table::Table;
 use crate::train::{self, Options, Step, save};
 use anyhow::{Context, bail};
@@ -36,6 +37,8 @@ pub enum Command {
     Evaluate(EvaluateArgs),
     /// Predict the rows of a CSV file, one JSON object a line.
     Predict(PredictArgs),
+    /// Make a random API key, and its line for the file that `serve --api-keys` reads.
+    ApiKey(ApiKeyArgs),
 }
 
 /// Of `train`.
@@ -99,6 +102,14 @@ pub struct PredictArgs {
     data: PathBuf,
 }
 
+/// Of `api-key`.
+#[derive(Debug, Args)]
+pub struct ApiKeyArgs {
+    /// Who gets the key, as metrics say it.
+    #[arg(long, default_value = "default", value_parser = parse_key_id)]
+    id: String,
+}
+
 /// Does what the command line says.
 ///
 /// # Errors
@@ -116,6 +127,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Train(args) => train(args)?,
         Command::Evaluate(args) => print_evaluation(&args)?,
         Command::Predict(args) => print_predictions(&args)?,
+        Command::ApiKey(args) => print_api_key(&args)?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -228,6 +240,14 @@ fn print_predictions(args: &PredictArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
+fn print_api_key(args: &ApiKeyArgs) -> anyhow::Result<()> {
+    let key = key_file::random_key()?;
+    let mut out = io::stdout().lock();
+    writeln!(out, "key       {key}")?;
+    writeln!(out, "line      {}", key_file::line(&args.id, &key))?;
+    Ok(())
+}
+
 fn open(model: &str) -> anyhow::Result<LoadedModel> {
     let source = match model {
         "diabetes" => ModelSource::Builtin(Builtin::Diabetes),
@@ -259,6 +279,13 @@ fn parse_name(text: &str) -> Result<String, String> {
         return Ok(text.to_owned());
     }
     Err("expected 1 to 128 letters, digits, '.', '_' or '-'".to_owned())
+}
+
+fn parse_key_id(text: &str) -> Result<String, String> {
+    if key_file::is_key_id(text) {
+        return Ok(text.to_owned());
+    }
+    Err(key_file::LineProblem::Id.to_string())
 }
 
 fn parse_share(text: &str) -> Result<f64, String> {

@@ -4,9 +4,13 @@
 //! listener → track → admission → decode → validate → predict → encode
 //!              └────────────┴───────→ metrics ←──────────┘
 //! ```
+//! Where keys are configured, track asks access for them; where a certificate is, the listener
+//! speaks TLS.
+//!
 //! Health and metrics may also have a listener and a thread of their own, so that overload never
 //! blinds the monitoring.
 
+pub mod access;
 pub mod admission;
 pub mod app;
 pub mod decode;
@@ -14,6 +18,7 @@ pub mod docs;
 pub mod encode;
 pub mod error;
 pub mod feedback;
+pub mod file_watch;
 pub mod health;
 pub mod listener;
 pub mod logs;
@@ -24,26 +29,33 @@ pub mod predict;
 pub mod prediction_id;
 pub mod probe;
 pub mod reload;
+pub mod secret_file;
+pub mod secrets;
 pub mod served;
 pub mod settings;
 pub mod shutdown;
 pub mod signature;
 pub mod stall;
+pub mod tls;
 pub mod track;
 pub mod work;
 
 pub use settings::Args;
 
 use crate::load::{self, LoadError};
+use access::{Access, AccessError};
 use anyhow::Context as _;
 use app::App;
 use contract::config::ServerConfig;
+use contract::labels::StartFailure;
+use file_watch::FileWatch;
 use shutdown::Signals;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
+use tls::{Acceptor, Identity, TlsError};
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinHandle;
@@ -74,13 +86,19 @@ pub fn run(args: Args) -> Result<(), StartError> {
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// A setting that cannot work.
-    #[error("InvalidConfig: {0:#}")]
+    #[error("{reason}: {0:#}", reason = StartFailure::InvalidConfig)]
     Config(anyhow::Error),
+    /// Keys or a token that cannot be used.
+    #[error(transparent)]
+    Access(#[from] AccessError),
+    /// A certificate that cannot be used.
+    #[error("{reason}: {0}", reason = StartFailure::InvalidCertificate)]
+    Tls(#[from] TlsError),
     /// The model was refused.
     #[error(transparent)]
     Load(#[from] LoadError),
     /// An address that cannot be listened on.
-    #[error("BindFailed: cannot listen on {address}: {cause}")]
+    #[error("{reason}: cannot listen on {address}: {cause}", reason = StartFailure::BindFailed)]
     Bind {
         /// The address.
         address: SocketAddr,
@@ -88,7 +106,7 @@ pub enum StartError {
         cause: io::Error,
     },
     /// Threads, signals or metrics.
-    #[error("Internal: {0:#}")]
+    #[error("{reason}: {0:#}", reason = StartFailure::Internal)]
     Internal(anyhow::Error),
 }
 
@@ -113,10 +131,10 @@ fn runtime() -> anyhow::Result<Runtime> {
 
 async fn serve(config: &ServerConfig, drain_delay: Duration) -> Result<(), StartError> {
     // First of all: a signal that comes before is lost to a process that is PID 1.
-    let signals = Signals::listen().and_then(|signals| Ok((signals, Signals::hangup()?)));
-    let signals = signals.context("cannot listen to signals");
-    let (mut signals, hangup) = signals.map_err(StartError::Internal)?;
-    let file = reload::Watched::new(&config.model.source);
+    let listened = listen(config).context("cannot listen to signals");
+    let (mut signals, model, secrets) = listened.map_err(StartError::Internal)?;
+    let identity = config.tls.as_ref().map(Identity::read).transpose()?;
+    let identity = identity.map(Arc::new);
     let app = tokio::select! {
         app = load(config.clone()) => Arc::new(app?),
         name = signals.stop() => {
@@ -128,36 +146,56 @@ async fn serve(config: &ServerConfig, drain_delay: Duration) -> Result<(), Start
     if let Some(address) = config.listen.admin {
         start_admin(bind(address)?, Arc::clone(&app))?;
     }
-    announce(&app, listener.local_addr().unwrap_or(config.listen.http));
+    let tls = identity.as_ref().map(http_acceptor).transpose()?;
+    announce(&app, config, &listener);
     let listener = into_tokio(listener, config.listen.http)?;
     let background = [
         tokio::spawn(beat(Arc::clone(&app))),
-        tokio::spawn(reload::watch(Arc::clone(&app), file, hangup)),
+        tokio::spawn(reload::watch(Arc::clone(&app), model)),
+        tokio::spawn(secrets::watch(Arc::clone(&app), identity, secrets)),
     ];
     let router = app::router(Arc::clone(&app));
     let stop = shutdown::begin(&mut signals, &app, drain_delay);
-    let open = listener::accept(listener, router, stop).await;
+    let open = listener::accept(listener, tls, router, stop).await;
     shutdown::finish(open, &mut signals).await;
     background.iter().for_each(JoinHandle::abort);
     Ok(())
+}
+
+/// The signals to stop, and news of the model's file and of those with secrets.
+fn listen(config: &ServerConfig) -> io::Result<(Signals, FileWatch, FileWatch)> {
+    let signals = Signals::listen()?;
+    let model = FileWatch::new(reload::file(&config.model.source))?;
+    let secrets = FileWatch::new(secrets::files(config))?;
+    Ok((signals, model, secrets))
 }
 
 async fn load(config: ServerConfig) -> Result<App, StartError> {
     let begin = Instant::now();
     let loading = tokio::task::spawn_blocking(move || {
         let model = load::load(&config.model)?;
-        App::new(model, config.model, config.limits, begin.elapsed())
-            .context("the metrics contradict each other")
-            .map_err(StartError::Internal)
+        let app = App::new(model, config.model.clone(), config.limits, begin.elapsed());
+        let app = app.context("the metrics contradict each other");
+        let app = app.map_err(StartError::Internal)?;
+        let access = Access::read(&config, &app.metrics.keys)?;
+        Ok(app.guarded(access))
     });
     let loaded = loading.await.context("loading the model failed");
     loaded.map_err(StartError::Internal)?
 }
 
-fn announce(app: &App, address: SocketAddr) {
+fn http_acceptor(identity: &Arc<Identity>) -> Result<Acceptor, StartError> {
+    let acceptor = Acceptor::new(Arc::clone(identity), tls::HTTP_1);
+    let acceptor = acceptor.context("there is no TLS in this build");
+    acceptor.map_err(StartError::Internal)
+}
+
+fn announce(app: &App, config: &ServerConfig, listener: &std::net::TcpListener) {
     let served = app.served();
+    let scheme = config.tls.as_ref().map_or("http", |_| "https");
+    let address = listener.local_addr().unwrap_or(config.listen.http);
     tracing::info!(
-        address = %format_args!("http://{address}"),
+        address = %format_args!("{scheme}://{address}"),
         model = served.model.name,
         version = served.model.version,
         "serving"
@@ -188,7 +226,7 @@ fn serve_admin(listener: std::net::TcpListener, app: Arc<App>) -> io::Result<()>
     let runtime = Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let listener = TcpListener::from_std(listener)?;
-        listener::accept(listener, app::admin_router(app), std::future::pending()).await;
+        listener::accept(listener, None, app::admin_router(app), std::future::pending()).await;
         Ok(())
     })
 }

@@ -2,7 +2,7 @@
 
 use axum::response::{IntoResponse, Response};
 use contract::labels::{ErrorType, InvalidFeature};
-use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 use std::fmt;
 use std::time::Duration;
@@ -46,6 +46,9 @@ pub enum Error {
     /// As many requests as the server admits are being worked on.
     #[error("the server is working on {0} requests already: try again")]
     Overload(usize),
+    /// No API key or token, or a wrong one; what is expected.
+    #[error("{0}")]
+    Unauthorized(&'static str),
     /// The client went away before its request was complete.
     #[error("the client went away")]
     Cancelled,
@@ -116,6 +119,7 @@ impl Error {
             }
             Self::SlowBody(_) => (StatusCode::REQUEST_TIMEOUT, ErrorType::Timeout),
             Self::Deadline(_) => (StatusCode::GATEWAY_TIMEOUT, ErrorType::Timeout),
+            Self::Unauthorized(_) => (StatusCode::UNAUTHORIZED, ErrorType::Unauthorized),
             // Nobody is there to read it.
             Self::Cancelled => (StatusCode::BAD_REQUEST, ErrorType::Cancelled),
             Self::Overload(_) => (StatusCode::SERVICE_UNAVAILABLE, ErrorType::Overload),
@@ -136,6 +140,10 @@ impl IntoResponse for Error {
         if kind == ErrorType::Overload {
             let second = HeaderValue::from_static("1");
             response.headers_mut().insert(RETRY_AFTER, second);
+        }
+        if kind == ErrorType::Unauthorized {
+            let scheme = HeaderValue::from_static("Bearer");
+            response.headers_mut().insert(WWW_AUTHENTICATE, scheme);
         }
         // Tells the tracking layer what to count.
         response.extensions_mut().insert(kind);

@@ -1,7 +1,9 @@
 //! The OpenAPI description of the loaded model: real features, real classes, an example row.
 
 mod schemas;
+mod security;
 
+use super::access::needs_key;
 use super::error::Error;
 use super::served::Served;
 use contract::labels::Endpoint;
@@ -94,11 +96,15 @@ const TABLE: [Operation; 11] = [
     read(Endpoint::OpenApi, OPERATIONS, "This description", Some("Object"), Fails::Never),
 ];
 
-/// The description as JSON.
-pub fn document(served: &Served) -> String {
+/// The description as JSON; `keys` says whether API keys are configured.
+pub fn document(served: &Served, keys: bool) -> String {
     let mut paths = PathsBuilder::new();
     for operation in &TABLE {
-        let item = PathItem::new(operation.method.clone(), operation.build(served));
+        let mut described = operation.build(served);
+        if keys && needs_key(operation.endpoint) {
+            described = security::require(described);
+        }
+        let item = PathItem::new(operation.method.clone(), described);
         paths = paths.path(operation.endpoint.as_str(), item);
     }
     let components = schemas::all(served)
@@ -106,6 +112,10 @@ pub fn document(served: &Served) -> String {
         .fold(ComponentsBuilder::new(), |components, (name, schema)| {
             components.schema(name, schema)
         });
+    let components = match keys {
+        true => security::declare(components),
+        false => components,
+    };
     let manifest = &served.model.manifest;
     let about = format!(
         "{} by {}: predicts `{}` from {} features.",
@@ -144,14 +154,7 @@ impl Operation {
             operation = operation.parameter(model);
         }
         for (status, description) in self.errors(served) {
-            let content = ContentBuilder::new()
-                .schema(Some(Ref::from_schema_name("Error")))
-                .example(Some(serde_json::json!({ "error": description })))
-                .build();
-            let response = ResponseBuilder::new()
-                .description(description)
-                .content("application/json", content);
-            operation = operation.response(status.to_string(), response);
+            operation = operation.response(status.to_string(), failure(description));
         }
         operation
     }
@@ -219,6 +222,17 @@ fn body_errors(served: &Served) -> Vec<Error> {
         Error::Overload(limits.max_concurrent_requests as usize),
         Error::Deadline(patience),
     ]
+}
+
+/// An answer that says what went wrong.
+fn failure(description: String) -> ResponseBuilder {
+    let content = ContentBuilder::new()
+        .schema(Some(Ref::from_schema_name("Error")))
+        .example(Some(serde_json::json!({ "error": description })))
+        .build();
+    ResponseBuilder::new()
+        .description(description)
+        .content("application/json", content)
 }
 
 fn body(served: &Served, name: &str) -> RequestBody {

@@ -1,5 +1,7 @@
-//! Counts, times and guards every request of a route.
+//! Counts, times and guards every request of a route: who may not ask is told so before anything
+//! of the body is read.
 
+use super::access::api_keys::ApiKey;
 use super::app::App;
 use super::error::Error;
 use super::metrics::Metrics;
@@ -7,9 +9,10 @@ use axum::body::Body;
 use axum::response::{IntoResponse as _, Response};
 use contract::labels::{Endpoint, ErrorType, Method};
 use futures::FutureExt as _;
-use http::Request;
+use http::{Request, StatusCode};
 use hyper::body::Body as _;
 use std::convert::Infallible;
+use std::future::ready;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -66,7 +69,15 @@ where
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let in_flight = InFlight::new(Arc::clone(&self.app), self.endpoint, request.method());
+        let mut in_flight = InFlight::new(Arc::clone(&self.app), self.endpoint, request.method());
+        match self.app.access.admit(self.endpoint, request.headers()) {
+            Ok(key) => in_flight.key = key,
+            Err(refused) => {
+                let response = refused.into_response();
+                in_flight.finish(&response);
+                return Box::pin(ready(Ok(response)));
+            }
+        }
         let answer = AssertUnwindSafe(self.inner.call(request)).catch_unwind();
         Box::pin(async move {
             let response = match answer.await {
@@ -89,6 +100,8 @@ struct InFlight {
     endpoint: Endpoint,
     method: Method,
     begin: Instant,
+    /// The API key that it came with, where it needs one.
+    key: Option<Arc<ApiKey>>,
     answered: bool,
 }
 
@@ -100,6 +113,7 @@ impl InFlight {
             endpoint,
             method: label(method),
             begin: Instant::now(),
+            key: None,
             answered: false,
         }
     }
@@ -120,6 +134,13 @@ impl InFlight {
         if let Some(kind) = failure {
             http.failed(self.endpoint, *kind);
         }
+        self.count_for_key(response.status());
+    }
+
+    fn count_for_key(&self, status: StatusCode) {
+        if let Some(key) = &self.key {
+            key.counters.answered(status);
+        }
     }
 }
 
@@ -129,6 +150,7 @@ impl Drop for InFlight {
         http.active.dec();
         if !self.answered {
             http.failed(self.endpoint, ErrorType::Cancelled);
+            self.count_for_key(StatusCode::BAD_REQUEST);
         }
     }
 }

@@ -1,15 +1,17 @@
 //! Requests by method, route, status and cause of failure.
 
 use super::families::Families;
+use crate::serve::access::needs_key;
 use contract::labels::{Endpoint, ErrorType, Method};
 use contract::metrics as table;
 use prometheus::{Error, Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge};
 use std::sync::OnceLock;
 
 /// Every status that the server answers with; the last stands for all others.
-pub const STATUSES: [(u16, &str); 10] = [
+pub const STATUSES: [(u16, &str); 11] = [
     (200, "200"),
     (400, "400"),
+    (401, "401"),
     (404, "404"),
     (405, "405"),
     (408, "408"),
@@ -154,11 +156,22 @@ impl HttpMetrics {
             }
             if method == Method::Post {
                 for kind in ErrorType::ALL {
-                    self.errors(endpoint, *kind);
+                    if *kind != ErrorType::Unauthorized {
+                        self.errors(endpoint, *kind);
+                    }
                 }
             }
         }
         self.errors(Endpoint::Other, ErrorType::NotFound);
+    }
+
+    /// Makes the series of refused API keys: from now on keys are needed.
+    pub fn expect_unauthorized(&self) {
+        let guarded = Endpoint::ALL.iter().copied().filter(|at| needs_key(*at));
+        for endpoint in guarded {
+            self.answers(expected(endpoint).0, endpoint, 401);
+            self.errors(endpoint, ErrorType::Unauthorized);
+        }
     }
 }
 
