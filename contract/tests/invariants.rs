@@ -150,6 +150,11 @@ fn a_configuration_survives_the_trip_and_unknown_fields_do_not() {
     let text = serde_json::to_string(&config).unwrap();
     assert_eq!(serde_json::from_str::<ServerConfig>(&text).unwrap(), config);
     assert_eq!(serde_json::from_str::<ServerConfig>("{}").unwrap(), config);
+    let secrets = r#"{"apiKeys":{"file":"a"},"tls":{"certificate":"b","key":"c"},"metricsToken":{"file":"d"}}"#;
+    let config: ServerConfig = serde_json::from_str(secrets).unwrap();
+    let text = serde_json::to_string(&config).unwrap();
+    assert!(text.ends_with(&secrets[1..]), "{text}");
+    assert!(serde_json::from_str::<ServerConfig>(r#"{"tls":{"key":"c"}}"#).is_err());
     let error = serde_json::from_str::<ServerConfig>(r#"{"limit": {}}"#)
         .unwrap_err()
         .to_string();

@@ -226,7 +226,13 @@ fn serve_admin(listener: std::net::TcpListener, app: Arc<App>) -> io::Result<()>
     let runtime = Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let listener = TcpListener::from_std(listener)?;
-        listener::accept(listener, None, app::admin_router(app), std::future::pending()).await;
+        listener::accept(
+            listener,
+            None,
+            app::admin_router(app),
+            std::future::pending(),
+        )
+        .await;
         Ok(())
     })
 }

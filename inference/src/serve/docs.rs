@@ -14,7 +14,9 @@ use utoipa_swagger_ui::{Config, SwaggerFile};
 pub async fn openapi(State(app): State<Arc<App>>) -> Response {
     let served = app.served();
     let keys = app.access.keys.is_some();
-    let document = served.openapi.get_or_init(|| openapi::document(&served, keys));
+    let document = served
+        .openapi
+        .get_or_init(|| openapi::document(&served, keys));
     json(StatusCode::OK, document.clone())
 }
 
