@@ -16,6 +16,16 @@ pub struct ServerConfig {
     /// Whether clients may load and unload the model over the Open Inference Protocol.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub model_control: bool,
+    /// Who may ask for predictions; everybody if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub api_keys: Option<SecretFile>,
+    /// What the predictions' listener proves itself with; without it that listener speaks plain
+    /// HTTP, as the one for metrics and health always does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<Tls>,
+    /// What a scraper must present; nothing if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metrics_token: Option<SecretFile>,
     /// File that receives the reason of a failed start; Kubernetes shows it in the pod's status.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub termination_log: Option<String>,
@@ -84,6 +94,24 @@ pub struct Listen {
     /// Predictions over gRPC; without it there are none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub grpc: Option<SocketAddr>,
+}
+
+/// A file with a secret or hashes of secrets. It is read again when it changes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct SecretFile {
+    /// Its path.
+    pub file: String,
+}
+
+/// A certificate and its key. Both files are read again when they change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Tls {
+    /// PEM file with the certificate, and those that lead from it to a root.
+    pub certificate: String,
+    /// PEM file with the private key.
+    pub key: String,
 }
 
 impl Builtin {

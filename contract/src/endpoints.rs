@@ -39,6 +39,8 @@ pub const READYZ: &str = "/readyz";
 pub const CONFIG_DIR: &str = "/etc/modelservice";
 /// File name of the configuration, in the ConfigMap and in [`CONFIG_DIR`].
 pub const CONFIG_FILE: &str = "server.json";
+/// Where the operator mounts Secrets, each in a folder of its own name.
+pub const SECRETS_DIR: &str = "/etc/modelservice-secrets";
 /// Where the operator mounts the volume that holds the model.
 pub const MODEL_DIR: &str = "/models";
 /// Where Kubernetes reads the last words of a container.

@@ -106,6 +106,16 @@ closed_set! {
     }
 }
 
+impl Endpoint {
+    /// Whether it is asked over gRPC.
+    pub const fn is_grpc(self) -> bool {
+        matches!(
+            self,
+            Self::GrpcInfer | Self::GrpcHealth | Self::GrpcMetadata | Self::GrpcRepository
+        )
+    }
+}
+
 closed_set! {
     /// `error_type` of a failed request.
     ErrorType {
@@ -117,7 +127,7 @@ closed_set! {
         Overload = "overload",
         /// The deadline of the request passed.
         Timeout = "timeout",
-        /// The API key is missing or wrong, or nobody may do this.
+        /// The API key, or the token for the metrics, is missing or wrong, or nobody may do this.
         Unauthorized = "unauthorized",
         /// No such route, model or version.
         NotFound = "not_found",
@@ -146,6 +156,39 @@ closed_set! {
         Unsupported = "Unsupported",
         /// The model does not reproduce the predictions recorded at training.
         SelfTestFailed = "SelfTestFailed",
+    }
+}
+
+closed_set! {
+    /// Why the server could not start, its model aside: the first word of the termination message,
+    /// and the reason of the `Ready` condition.
+    StartFailure {
+        /// A setting that cannot work.
+        InvalidConfig = "InvalidConfig",
+        /// The file of API keys is missing or malformed.
+        InvalidApiKeys = "InvalidApiKeys",
+        /// The file of the token for the metrics is missing or malformed.
+        InvalidMetricsToken = "InvalidMetricsToken",
+        /// The certificate or its key is missing, malformed, or not the other's.
+        InvalidCertificate = "InvalidCertificate",
+        /// An address that cannot be listened on.
+        BindFailed = "BindFailed",
+        /// Threads, signals or metrics.
+        Internal = "Internal",
+    }
+}
+
+closed_set! {
+    /// `outcome` of a request that had to carry an API key.
+    KeyOutcome {
+        /// Answered with a status below 400.
+        Success = "success",
+        /// Answered with a status of 4xx, or given up by the client.
+        ClientError = "client_error",
+        /// Answered with a status of 5xx.
+        ServerError = "server_error",
+        /// Refused: no key, or an unknown one.
+        Unauthorized = "unauthorized",
     }
 }
 
@@ -189,5 +232,7 @@ closed_set! {
 
 /// Value of the `outcome` label for regression models.
 pub const OUTCOME_VALUE: &str = "value";
+/// Value of the `key_id` label for requests without a known key.
+pub const UNKNOWN_KEY: &str = "unknown";
 /// Value of the `feature` label for the model's own prediction.
 pub const PREDICTION_FEATURE: &str = "@prediction";

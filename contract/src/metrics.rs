@@ -118,6 +118,8 @@ metrics! {
         "Requests being worked on now.");
     ERRORS = counter("api_errors_total", &["endpoint", "error_type"],
         "Requests that were not answered with success, by route and cause.");
+    KEY_REQUESTS = counter("api_key_requests_total", &["key_id", "outcome"],
+        "Requests that had to carry an API key, by key and outcome; refused ones under the key unknown. Only where keys are configured.");
     REQUEST_SIZE = histogram("api_request_size_bytes", BODY_BYTES, &["endpoint"],
         "Bytes in request bodies.");
     RESPONSE_SIZE = histogram("api_response_size_bytes", BODY_BYTES, &["endpoint"],
@@ -199,7 +201,7 @@ pub fn markdown() -> String {
         "# Metrics of the inference server\n\n\
          <!-- DO NOT EDIT: printed from contract/src/metrics.rs by `make gen` -->\n\n\
          The ServiceMonitor adds `namespace`, `pod` and `modelservice`. Label values come from the\n\
-         model file or from closed sets, never from a request. The series that rules and dashboards look at\n\
+         model file, the file of API keys or closed sets, never from a request. The series that rules and dashboards look at\n\
          exist from the start; those of routes that nobody has called appear with the first request.\n\n\
          | metric | type | labels | meaning |\n|---|---|---|---|\n",
     );

@@ -2,7 +2,8 @@
 
 use contract::config::ServerConfig;
 use contract::labels::{
-    Endpoint, ErrorType, FeedbackRejection, InvalidFeature, LoadFailure, Method,
+    Endpoint, ErrorType, FeedbackRejection, InvalidFeature, KeyOutcome, LoadFailure, Method,
+    StartFailure,
 };
 use contract::metrics::{Buckets, Kind, METRICS, Metric};
 use std::collections::HashSet;
@@ -136,6 +137,8 @@ fn label_values_are_unique_and_parse_back() {
         Endpoint,
         ErrorType,
         LoadFailure,
+        StartFailure,
+        KeyOutcome,
         InvalidFeature,
         FeedbackRejection
     );
@@ -147,6 +150,11 @@ fn a_configuration_survives_the_trip_and_unknown_fields_do_not() {
     let text = serde_json::to_string(&config).unwrap();
     assert_eq!(serde_json::from_str::<ServerConfig>(&text).unwrap(), config);
     assert_eq!(serde_json::from_str::<ServerConfig>("{}").unwrap(), config);
+    let secrets = r#"{"apiKeys":{"file":"a"},"tls":{"certificate":"b","key":"c"},"metricsToken":{"file":"d"}}"#;
+    let config: ServerConfig = serde_json::from_str(secrets).unwrap();
+    let text = serde_json::to_string(&config).unwrap();
+    assert!(text.ends_with(&secrets[1..]), "{text}");
+    assert!(serde_json::from_str::<ServerConfig>(r#"{"tls":{"key":"c"}}"#).is_err());
     let error = serde_json::from_str::<ServerConfig>(r#"{"limit": {}}"#)
         .unwrap_err()
         .to_string();

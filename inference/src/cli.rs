@@ -8,6 +8,7 @@ use crate::names::{is_name, listed};
 use crate::predict;
 use crate::report::Readable;
 use crate::serve;
+use crate::serve::access::key_file;
 use crate::table::Table;
 use crate::train::{self, Options, Step, parameters, save};
 use anyhow::{Context, bail};
@@ -31,7 +32,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Serve a model over HTTP.
-    Serve(serve::Args),
+    Serve(Box<serve::Args>),
     /// Train a model on a CSV file and write a model file.
     Train(TrainArgs),
     /// Report how well a model does on a CSV file with known answers.
@@ -40,6 +41,8 @@ pub enum Command {
     Predict(PredictArgs),
     /// Ask a running server for predictions, again and again, and report how it answers.
     Load(Box<load_generator::Args>),
+    /// Make a random API key, and its line for the file that `serve --api-keys` reads.
+    ApiKey(ApiKeyArgs),
 }
 
 /// Of `train`.
@@ -104,6 +107,14 @@ pub struct PredictArgs {
     data: PathBuf,
 }
 
+/// Of `api-key`.
+#[derive(Debug, Args)]
+pub struct ApiKeyArgs {
+    /// Who gets the key, as metrics say it.
+    #[arg(long, default_value = "default", value_parser = parse_key_id)]
+    id: String,
+}
+
 /// Does what the command line says.
 ///
 /// # Errors
@@ -111,17 +122,18 @@ pub struct PredictArgs {
 pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli
         .command
-        .unwrap_or(Command::Serve(serve::Args::default()))
+        .unwrap_or_else(|| Command::Serve(Box::default()))
     {
         // Its failures are in the log already.
         Command::Serve(args) => {
-            let served = serve::run(args);
+            let served = serve::run(*args);
             return Ok(served.map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS));
         }
         Command::Train(args) => train(args)?,
         Command::Evaluate(args) => print_evaluation(&args)?,
         Command::Predict(args) => print_predictions(&args)?,
         Command::Load(args) => return generate_load(*args),
+        Command::ApiKey(args) => print_api_key(&args)?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -271,6 +283,14 @@ fn show(bar: &ProgressBar, progress: Progress) {
     ));
 }
 
+fn print_api_key(args: &ApiKeyArgs) -> anyhow::Result<()> {
+    let key = key_file::random_key()?;
+    let mut out = io::stdout().lock();
+    writeln!(out, "key       {key}")?;
+    writeln!(out, "line      {}", key_file::line(&args.id, &key))?;
+    Ok(())
+}
+
 fn open(model: Option<String>) -> anyhow::Result<LoadedModel> {
     let source = model.map(ModelSource::File).unwrap_or_default();
     let config = ModelConfig {
@@ -299,6 +319,13 @@ fn parse_name(text: &str) -> Result<String, String> {
         return Ok(text.to_owned());
     }
     Err("expected 1 to 128 letters, digits, '.', '_' or '-'".to_owned())
+}
+
+fn parse_key_id(text: &str) -> Result<String, String> {
+    if key_file::is_key_id(text) {
+        return Ok(text.to_owned());
+    }
+    Err(key_file::LineProblem::Id.to_string())
 }
 
 fn parse_share(text: &str) -> Result<f64, String> {

@@ -4,9 +4,13 @@
 //! listener → track → admission → decode → validate → predict → encode
 //!              └────────────┴───────→ metrics ←──────────┘
 //! ```
+//! Where keys are configured, track asks access for them; where a certificate is, the listener
+//! speaks TLS.
+//!
 //! Health and metrics may also have a listener and a thread of their own, so that overload never
 //! blinds the monitoring.
 
+pub mod access;
 pub mod admission;
 pub mod app;
 pub mod compression;
@@ -15,6 +19,7 @@ pub mod docs;
 pub mod encode;
 pub mod error;
 pub mod feedback;
+pub mod file_watch;
 pub mod grpc;
 pub mod health;
 pub mod kserve_v1;
@@ -28,20 +33,26 @@ pub mod predict;
 pub mod prediction_id;
 pub mod probe;
 pub mod reload;
+pub mod secret_file;
+pub mod secrets;
 pub mod served;
 pub mod settings;
 pub mod shutdown;
 pub mod signature;
 pub mod stall;
+pub mod tls;
 pub mod track;
 pub mod work;
 
 pub use settings::Args;
 
 use crate::load::{self, LoadError};
+use access::{Access, AccessError};
 use anyhow::Context as _;
 use app::App;
 use contract::config::ServerConfig;
+use contract::labels::StartFailure;
+use file_watch::FileWatch;
 use futures::FutureExt as _;
 use futures::future::OptionFuture;
 use shutdown::Signals;
@@ -50,6 +61,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
+use tls::{Acceptor, Identity, TlsError};
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinHandle;
@@ -80,13 +92,19 @@ pub fn run(args: Args) -> Result<(), StartError> {
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// A setting that cannot work.
-    #[error("InvalidConfig: {0:#}")]
+    #[error("{reason}: {0:#}", reason = StartFailure::InvalidConfig)]
     Config(anyhow::Error),
+    /// Keys or a token that cannot be used.
+    #[error(transparent)]
+    Access(#[from] AccessError),
+    /// A certificate that cannot be used.
+    #[error("{reason}: {0}", reason = StartFailure::InvalidCertificate)]
+    Tls(#[from] TlsError),
     /// The model was refused.
     #[error(transparent)]
     Load(#[from] LoadError),
     /// An address that cannot be listened on.
-    #[error("BindFailed: cannot listen on {address}: {cause}")]
+    #[error("{reason}: cannot listen on {address}: {cause}", reason = StartFailure::BindFailed)]
     Bind {
         /// The address.
         address: SocketAddr,
@@ -94,7 +112,7 @@ pub enum StartError {
         cause: io::Error,
     },
     /// Threads, signals or metrics.
-    #[error("Internal: {0:#}")]
+    #[error("{reason}: {0:#}", reason = StartFailure::Internal)]
     Internal(anyhow::Error),
 }
 
@@ -119,10 +137,10 @@ fn runtime() -> anyhow::Result<Runtime> {
 
 async fn serve(config: &ServerConfig, drain_delay: Duration) -> Result<(), StartError> {
     // First of all: a signal that comes before is lost to a process that is PID 1.
-    let signals = Signals::listen().and_then(|signals| Ok((signals, Signals::hangup()?)));
-    let signals = signals.context("cannot listen to signals");
-    let (mut signals, hangup) = signals.map_err(StartError::Internal)?;
-    let file = reload::Watched::new(&config.model.source);
+    let listened = listen(config).context("cannot listen to signals");
+    let (mut signals, model, secrets) = listened.map_err(StartError::Internal)?;
+    let identity = config.tls.as_ref().map(Identity::read).transpose()?;
+    let identity = identity.map(Arc::new);
     let app = tokio::select! {
         app = load(config.clone()) => Arc::new(app?),
         name = signals.stop() => {
@@ -135,20 +153,21 @@ async fn serve(config: &ServerConfig, drain_delay: Duration) -> Result<(), Start
         start_admin(bind(address)?, Arc::clone(&app))?;
     }
     let grpc = config.listen.grpc.map(bind).transpose()?;
-    announce(&app, &listener, grpc.as_ref());
+    announce(&app, config, &listener, grpc.as_ref());
     let listener = into_tokio(listener, config.listen.http)?;
+    let router = app::router(Arc::clone(&app));
+    let tls = |protocol| acceptor(identity.as_ref(), protocol);
+    let (http_tls, grpc_tls) = (tls(tls::HTTP_1)?, tls(tls::HTTP_2)?);
+    let grpc = grpc.map(|listener| grpc::Server::new(listener, grpc_tls, &app));
+    let grpc = grpc.transpose().map_err(StartError::Internal)?;
     let background = [
         tokio::spawn(beat(Arc::clone(&app))),
-        tokio::spawn(reload::watch(Arc::clone(&app), file, hangup)),
+        tokio::spawn(reload::watch(Arc::clone(&app), model)),
+        tokio::spawn(secrets::watch(Arc::clone(&app), identity, secrets)),
     ];
-    let router = app::router(Arc::clone(&app));
-    let grpc = match grpc {
-        Some(listener) => Some(grpc::Server::new(listener, &app).map_err(StartError::Internal)?),
-        None => None,
-    };
     let stop = shutdown::begin(&mut signals, &app, drain_delay).shared();
     let (open, streams) = tokio::join!(
-        listener::accept(listener, router, stop.clone()),
+        listener::accept(listener, http_tls, router, stop.clone()),
         OptionFuture::from(grpc.map(|server| server.accept(stop))),
     );
     let streams = OptionFuture::from(streams.map(grpc::Open::shutdown));
@@ -158,24 +177,51 @@ async fn serve(config: &ServerConfig, drain_delay: Duration) -> Result<(), Start
     Ok(())
 }
 
+/// The signals to stop, and news of the model's file and of those with secrets.
+fn listen(config: &ServerConfig) -> io::Result<(Signals, FileWatch, FileWatch)> {
+    let signals = Signals::listen()?;
+    let model = FileWatch::new(reload::file(&config.model.source))?;
+    let secrets = FileWatch::new(secrets::files(config))?;
+    Ok((signals, model, secrets))
+}
+
 async fn load(config: ServerConfig) -> Result<App, StartError> {
     let begin = Instant::now();
     let loading = tokio::task::spawn_blocking(move || {
         let model = load::load(&config.model)?;
-        App::new(model, config.model, config.limits, begin.elapsed())
-            .map(|app| app.with_model_control(config.model_control))
-            .context("the metrics contradict each other")
-            .map_err(StartError::Internal)
+        let app = App::new(model, config.model.clone(), config.limits, begin.elapsed());
+        let app = app.context("the metrics contradict each other");
+        let app = app.map_err(StartError::Internal)?;
+        let access = Access::read(&config, &app.metrics.keys)?;
+        Ok(app.guarded(access).with_model_control(config.model_control))
     });
     let loaded = loading.await.context("loading the model failed");
     loaded.map_err(StartError::Internal)?
 }
 
-fn announce(app: &App, http: &std::net::TcpListener, grpc: Option<&std::net::TcpListener>) {
+/// What a listener that speaks `protocol` shows its clients, if it shows them anything.
+fn acceptor(
+    identity: Option<&Arc<Identity>>,
+    protocol: tls::Protocol,
+) -> Result<Option<Acceptor>, StartError> {
+    let acceptor = identity.map(|identity| Acceptor::new(Arc::clone(identity), protocol));
+    let acceptor = acceptor
+        .transpose()
+        .context("there is no TLS in this build");
+    acceptor.map_err(StartError::Internal)
+}
+
+fn announce(
+    app: &App,
+    config: &ServerConfig,
+    http: &std::net::TcpListener,
+    grpc: Option<&std::net::TcpListener>,
+) {
     let served = app.served();
+    let scheme = config.tls.as_ref().map_or("http", |_| "https");
     let address = |listener: &std::net::TcpListener| listener.local_addr().ok();
     tracing::info!(
-        address = address(http).map(|address| format!("http://{address}")),
+        address = address(http).map(|address| format!("{scheme}://{address}")),
         grpc = grpc.and_then(address).map(tracing::field::display),
         model = served.model.name,
         version = served.model.version,
@@ -207,7 +253,13 @@ fn serve_admin(listener: std::net::TcpListener, app: Arc<App>) -> io::Result<()>
     let runtime = Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let listener = TcpListener::from_std(listener)?;
-        listener::accept(listener, app::admin_router(app), std::future::pending()).await;
+        listener::accept(
+            listener,
+            None,
+            app::admin_router(app),
+            std::future::pending(),
+        )
+        .await;
         Ok(())
     })
 }

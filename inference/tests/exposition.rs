@@ -4,7 +4,7 @@
 
 mod support;
 
-use contract::config::ModelConfig;
+use contract::config::{ModelConfig, SecretFile, ServerConfig};
 use contract::labels::{Endpoint, ErrorType, Method};
 use contract::limits::{
     LABEL_VALUE_LENGTH_LIMIT, LONGEST_NAME, MOST_BINS, MOST_CLASSES, MOST_FEATURES, SAMPLE_LIMIT,
@@ -98,12 +98,27 @@ fn closing_quote(text: &str) -> usize {
 }
 
 fn exposition(server: &Server) -> BTreeMap<String, Family> {
-    parse(&String::from_utf8(server.0.metrics.render(&server.0.served().metrics).unwrap()).unwrap())
+    parse(&server.exposition())
+}
+
+/// Some families exist only where API keys are configured.
+fn with_keys(model: LoadedModel) -> Server {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let line = inference::serve::access::key_file::line("alice", "key");
+    std::fs::write(file.path(), line).unwrap();
+    let keys = SecretFile {
+        file: file.path().to_str().unwrap().to_owned(),
+    };
+    let config = ServerConfig {
+        api_keys: Some(keys),
+        ..ServerConfig::default()
+    };
+    Server::guarded(model, &config)
 }
 
 #[test]
 fn every_family_of_the_contract_is_there_from_the_start_and_no_other() {
-    let found = exposition(&Server::new(diabetes()));
+    let found = exposition(&with_keys(diabetes()));
     let declared = METRICS.iter().map(|metric| metric.name.to_owned());
     let standard = |name: &String| name.starts_with("process_");
     let others = found.keys().filter(|name| !standard(name)).cloned();
@@ -116,7 +131,7 @@ fn every_family_of_the_contract_is_there_from_the_start_and_no_other() {
 
 #[test]
 fn a_regression_lacks_nothing_but_the_confusion_matrix() {
-    let found = exposition(&Server::made(Behaviour::Add));
+    let found = exposition(&with_keys(made(Behaviour::Add, &[])));
     let names = METRICS.iter().map(|metric| metric.name);
     let missing: Vec<_> = names.filter(|name| !found.contains_key(*name)).collect();
     assert_eq!(missing, ["model_feedback_total"]);
@@ -124,7 +139,7 @@ fn a_regression_lacks_nothing_but_the_confusion_matrix() {
 
 #[test]
 fn families_have_the_type_help_and_labels_of_the_contract() {
-    let found = exposition(&Server::new(diabetes()));
+    let found = exposition(&with_keys(diabetes()));
     for metric in METRICS {
         let family = &found[metric.name];
         assert_eq!(

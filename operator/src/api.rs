@@ -15,7 +15,7 @@ pub use model::{
 };
 pub use monitoring::{AlertsSpec, DashboardSpec, MonitoringSpec, ScrapeSpec, ThresholdsSpec};
 pub use quantity::{Quantity, QuantityError};
-pub use server::{ResourceList, ResourcesSpec, ServerSpec};
+pub use server::{ApiKeysSpec, ResourceList, ResourcesSpec, SecretRef, ServerSpec};
 pub use status::{
     Condition, ConditionStatus, ConditionType, ModelServiceStatus, ModelStatus, Reason,
 };

@@ -1,6 +1,7 @@
 //! What a valid ModelService means: every default resolved, every text parsed.
 
 use contract::config::ServerConfig;
+use contract::endpoints::SECRETS_DIR;
 use k8s_openapi::api::core::v1::ResourceRequirements;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use std::collections::BTreeMap;
@@ -50,6 +51,8 @@ pub struct Plan {
     pub config: ServerConfig,
     /// Volume that holds the model file, if any.
     pub model_volume: Option<ModelVolume>,
+    /// Secret with the file of API keys, if they are wanted.
+    pub api_keys: Option<SecretKey>,
     /// CPU and memory of each pod.
     pub resources: ResourceRequirements,
     /// Monitoring objects; None removes them.
@@ -91,6 +94,28 @@ pub enum ModelVolume {
         /// Its name.
         name: String,
     },
+}
+
+/// One key of a Secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SecretKey {
+    /// Name of the Secret.
+    pub name: String,
+    /// The key.
+    pub key: String,
+}
+
+impl SecretKey {
+    /// Folder in the pod that it is mounted at. It has the Secret's name, so that whatever the
+    /// server says about the file names the Secret too.
+    pub fn folder(&self) -> String {
+        format!("{SECRETS_DIR}/{}", self.name)
+    }
+
+    /// Its file in the pod.
+    pub fn file(&self) -> String {
+        format!("{}/{}", self.folder(), self.key)
+    }
 }
 
 /// Monitoring objects.

@@ -486,6 +486,11 @@ mod tests {
         "expected ab, found cd"
     )]
     #[case(
+        "{terminated: {exitCode: 1, message: 'InvalidApiKeys: /etc/modelservice-secrets/clients/api-keys: No such file'}}",
+        Reason::Start(contract::labels::StartFailure::InvalidApiKeys),
+        "/etc/modelservice-secrets/clients/api-keys: No such file"
+    )]
+    #[case(
         "{terminated: {exitCode: 137, reason: OOMKilled}}",
         Reason::CrashLooping,
         "the server stopped with exit code 137 (OOMKilled)"

@@ -7,10 +7,10 @@ mod resources;
 
 pub use invalid::Invalid;
 
-use crate::api::{Duration, ModelService, Quantity, ServerSpec};
-use crate::plan::{Identity, Image, Plan, Settings};
+use crate::api::{Duration, ModelService, Quantity, SecretRef, ServerSpec};
+use crate::plan::{Identity, Image, Plan, SecretKey, Settings};
 use crate::world::World;
-use contract::config::{Limits, Listen, ModelConfig, ServerConfig};
+use contract::config::{Limits, Listen, ModelConfig, SecretFile, ServerConfig};
 use contract::endpoints;
 use kube::{Resource, ResourceExt};
 use std::net::Ipv4Addr;
@@ -20,8 +20,10 @@ pub fn validate(ms: &ModelService, world: &World, settings: &Settings) -> Result
     let spec = &ms.spec;
     let id = identity(ms);
     let (model, model_volume) = model::model(&spec.model, &id.name, world)?;
+    let api_keys = spec.server.api_keys.as_ref();
+    let api_keys = api_keys.map(|keys| secret_key(&keys.secret_ref));
     Ok(Plan {
-        config: server_config(model, &spec.server)?,
+        config: server_config(model, &spec.server, api_keys.as_ref())?,
         resources: resources::resources(&spec.resources)?,
         monitoring: monitoring::monitoring(&spec.monitoring, &id, settings)?,
         image: Image {
@@ -30,6 +32,7 @@ pub fn validate(ms: &ModelService, world: &World, settings: &Settings) -> Result
         },
         replicas: spec.replicas,
         model_volume,
+        api_keys,
         id,
     })
 }
@@ -42,7 +45,18 @@ fn identity(ms: &ModelService) -> Identity {
     }
 }
 
-fn server_config(model: ModelConfig, server: &ServerSpec) -> Result<ServerConfig, Invalid> {
+fn secret_key(secret: &SecretRef) -> SecretKey {
+    SecretKey {
+        name: secret.name.clone(),
+        key: secret.key.clone(),
+    }
+}
+
+fn server_config(
+    model: ModelConfig,
+    server: &ServerSpec,
+    api_keys: Option<&SecretKey>,
+) -> Result<ServerConfig, Invalid> {
     let any = |port: endpoints::Port| (Ipv4Addr::UNSPECIFIED, port.number).into();
     Ok(ServerConfig {
         model,
@@ -57,8 +71,11 @@ fn server_config(model: ModelConfig, server: &ServerSpec) -> Result<ServerConfig
             admin: Some(any(endpoints::ADMIN)),
             grpc: Some(any(endpoints::GRPC)),
         },
-        model_control: false,
+        api_keys: api_keys.map(|secret| SecretFile {
+            file: secret.file(),
+        }),
         termination_log: Some(endpoints::TERMINATION_LOG.to_owned()),
+        ..ServerConfig::default()
     })
 }
 
@@ -270,6 +287,26 @@ mod tests {
                 name: "models".into()
             })
         );
+    }
+
+    #[test]
+    fn api_keys_are_a_file_that_is_named_after_their_secret() {
+        for (secret, file) in [
+            (
+                "{name: clients}",
+                "/etc/modelservice-secrets/clients/api-keys",
+            ),
+            (
+                "{name: clients, key: churn}",
+                "/etc/modelservice-secrets/clients/churn",
+            ),
+        ] {
+            let keys = format!("server: {{apiKeys: {{secretRef: {secret}}}}}");
+            let spec = format!("{{model: {{source: {BUILTIN}}}, {keys}}}");
+            let plan = plan(&spec, &World::default()).unwrap();
+            assert_eq!(plan.config.api_keys.unwrap().file, file);
+            assert_eq!(plan.api_keys.unwrap().file(), file);
+        }
     }
 
     #[test]

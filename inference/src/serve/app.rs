@@ -1,5 +1,6 @@
 //! What requests share, and which route leads to which handler.
 
+use super::access::Access;
 use super::admission::Admission;
 use super::error::Error;
 use super::health::{self, Health};
@@ -26,6 +27,8 @@ pub struct App {
     pub source: ModelConfig,
     /// What one server admits.
     pub limits: Limits,
+    /// Who may ask for what.
+    pub access: Access,
     /// Permits to work.
     pub admission: Admission,
     /// What is counted, whichever model is served.
@@ -55,6 +58,7 @@ impl App {
         Ok(Self {
             served: ArcSwap::from_pointee(Served::new(model, limits)?),
             source,
+            access: Access::default(),
             metrics,
             admission: Admission::new(&limits),
             health: Health::new(),
@@ -83,6 +87,15 @@ impl App {
     pub fn resume(&self) {
         self.health.resume();
         self.metrics.load.serving(true);
+    }
+
+    /// The same for those whom `access` admits.
+    #[must_use]
+    pub fn guarded(self, access: Access) -> Self {
+        if access.keys.is_some() {
+            self.metrics.http.expect_unauthorized();
+        }
+        Self { access, ..self }
     }
 
     /// The model that is served at this moment: one request looks once.

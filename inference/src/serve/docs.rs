@@ -13,7 +13,10 @@ use utoipa_swagger_ui::{Config, SwaggerFile};
 /// `GET /openapi.json`
 pub async fn openapi(State(app): State<Arc<App>>) -> Response {
     let served = app.served();
-    let document = served.openapi.get_or_init(|| openapi::document(&served));
+    let keys = app.access.keys.is_some();
+    let document = served
+        .openapi
+        .get_or_init(|| openapi::document(&served, keys));
     json(StatusCode::OK, document.clone())
 }
 

@@ -3,7 +3,7 @@
 use super::open_inference::DataType;
 use axum::response::{IntoResponse, Response};
 use contract::labels::{ErrorType, InvalidFeature};
-use http::header::{ACCEPT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{ACCEPT_ENCODING, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, StatusCode};
 use std::fmt;
 use std::time::Duration;
@@ -54,6 +54,9 @@ pub enum Error {
     /// As many requests as the server admits are being worked on.
     #[error("the server is working on {0} requests already: try again")]
     Overload(usize),
+    /// No API key or token, or a wrong one; what is expected.
+    #[error("{0}")]
+    Unauthorized(&'static str),
     /// The client went away before its request was complete.
     #[error("the client went away")]
     Cancelled,
@@ -141,6 +144,8 @@ impl Error {
                 (Http::UNSUPPORTED_MEDIA_TYPE, Code::InvalidArgument, Type::Validation),
             Self::SlowBody(_) => (Http::REQUEST_TIMEOUT, Code::DeadlineExceeded, Type::Timeout),
             Self::Deadline(_) => (Http::GATEWAY_TIMEOUT, Code::DeadlineExceeded, Type::Timeout),
+            Self::Unauthorized(_) =>
+                (Http::UNAUTHORIZED, Code::Unauthenticated, Type::Unauthorized),
             // Nobody is there to read it.
             Self::Cancelled => (Http::BAD_REQUEST, Code::Cancelled, Type::Cancelled),
             Self::Overload(_) =>
@@ -174,6 +179,7 @@ impl Error {
     const fn header(&self) -> Option<(HeaderName, &'static str)> {
         match self {
             Self::Overload(_) => Some((RETRY_AFTER, "1")),
+            Self::Unauthorized(_) => Some((WWW_AUTHENTICATE, "Bearer")),
             Self::ContentEncoding => Some((ACCEPT_ENCODING, "gzip, deflate")),
             _ => None,
         }

@@ -17,9 +17,11 @@ mod status;
 mod unary;
 
 pub use connection::Open;
+pub(super) use status::respond;
 
 use super::app::App;
 use super::error::Error;
+use super::tls::Acceptor;
 use super::track::TrackLayer;
 use anyhow::Context as _;
 use axum::Router;
@@ -48,17 +50,22 @@ const LARGEST_QUESTION: usize = 16 * 1024;
 #[derive(Debug)]
 pub struct Server {
     listener: TcpListener,
+    tls: Option<Acceptor>,
     router: Router,
     reporter: HealthReporter,
     app: Arc<App>,
 }
 
 impl Server {
-    /// Of `app`, on `listener`, which does not block.
+    /// Of `app`, on `listener`, which does not block; inside `tls` if there is any.
     ///
     /// # Errors
     /// If the listener cannot be used, or the description of the service is wrong.
-    pub fn new(listener: std::net::TcpListener, app: &Arc<App>) -> anyhow::Result<Self> {
+    pub fn new(
+        listener: std::net::TcpListener,
+        tls: Option<Acceptor>,
+        app: &Arc<App>,
+    ) -> anyhow::Result<Self> {
         let (reporter, health) = tonic_health::server::health_reporter();
         let health = health.max_decoding_message_size(LARGEST_QUESTION);
         let listener = TcpListener::from_std(listener).context("cannot listen to gRPC")?;
@@ -68,6 +75,7 @@ impl Server {
         );
         Ok(Self {
             listener,
+            tls,
             router,
             reporter,
             app: Arc::clone(app),
@@ -78,7 +86,7 @@ impl Server {
     /// may still answer the requests that it is at.
     pub async fn accept(self, stop: impl Future<Output = ()>) -> Open {
         let following = tokio::spawn(health::follow(self.app, self.reporter.clone()));
-        let open = connection::accept(self.listener, self.router, stop).await;
+        let open = connection::accept(self.listener, self.tls, self.router, stop).await;
         following.abort();
         health::end(self.reporter).await;
         open

@@ -7,7 +7,7 @@ use super::served::Served;
 use axum::extract::State;
 use axum::response::Response;
 use http::header::CONTENT_TYPE;
-use http::{HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -149,8 +149,10 @@ pub async fn readyz(State(app): State<Arc<App>>) -> (StatusCode, &'static str) {
 /// `GET /metrics`: Prometheus text exposition.
 ///
 /// # Errors
-/// `Internal` if the metrics cannot be written.
-pub async fn metrics(State(app): State<Arc<App>>) -> Result<Response, Error> {
+/// `Unauthorized` without the token, where there is one; `Internal` if the metrics cannot be
+/// written.
+pub async fn metrics(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Response, Error> {
+    app.access.admit_scraper(&headers)?;
     let text = app
         .metrics
         .render(&app.served().metrics)

@@ -1,14 +1,16 @@
 //! Accepts connections and serves them, until told to stop.
 
 use super::stall::{self, Progress, Watched};
+use super::tls::Acceptor;
 use axum::Router;
 use axum::body::Body;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower::Service as _;
@@ -28,15 +30,23 @@ const SETTLE: Duration = Duration::from_millis(100);
 /// Pause after a failed accept: out of file descriptors, the next one would fail at once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Serves `router` on `listener` until `stop` is done. Gives back the connections that are open
+/// Serves `router` on `listener`, inside TLS if there is an acceptor, until `stop` is done. Gives back the connections that are open
 /// then, each of which may still answer the request that it is at.
 pub async fn accept(
     listener: TcpListener,
+    tls: Option<Acceptor>,
     router: Router,
     stop: impl Future<Output = ()>,
 ) -> GracefulShutdown {
     let graceful = GracefulShutdown::new();
-    let converse = |stream, place| converse(stream, router.clone(), &graceful, place);
+    let converse = |stream, place| {
+        let conversation = Conversation {
+            router: router.clone(),
+            stop: graceful.watcher(),
+            _place: place,
+        };
+        conversation.begin(stream, tls.clone());
+    };
     accept_until(listener, converse, stop).await;
     graceful
 }
@@ -100,36 +110,49 @@ fn is_the_clients(failure: &io::Error) -> bool {
     )
 }
 
-/// Answers the requests of one connection in a task of its own.
-fn converse(
-    stream: TcpStream,
+/// One connection, and what it needs as long as it lasts.
+struct Conversation {
     router: Router,
-    graceful: &GracefulShutdown,
-    place: Option<OwnedSemaphorePermit>,
-) {
-    // Without it an answer may wait for the client's acknowledgement of the one before.
-    let _ = stream.set_nodelay(true);
-    let _ = socket2::SockRef::from(&stream).set_tcp_user_timeout(Some(PEER_GONE));
-    let progress = Progress::new();
-    let stages = progress.clone();
-    let service = service_fn(move |request: http::Request<hyper::body::Incoming>| {
-        stages.busy();
-        let stages = stages.clone();
-        let answer = router.clone().call(request.map(Body::new));
-        async move {
-            let answer = answer.await;
-            stages.idle();
-            answer
+    stop: Watcher,
+    _place: Option<OwnedSemaphorePermit>,
+}
+
+impl Conversation {
+    /// Goes on in a task of its own.
+    fn begin(self, stream: TcpStream, tls: Option<Acceptor>) {
+        // Without it an answer may wait for the client's acknowledgement of the one before.
+        let _ = stream.set_nodelay(true);
+        let _ = socket2::SockRef::from(&stream).set_tcp_user_timeout(Some(PEER_GONE));
+        match tls {
+            None => drop(tokio::spawn(self.answer(stream))),
+            Some(tls) => drop(tokio::spawn(async move {
+                if let Some(stream) = tls.shake_hands(stream).await {
+                    self.answer(stream).await;
+                }
+            })),
         }
-    });
-    let connection = http1::Builder::new()
-        .max_headers(MOST_HEADERS)
-        .max_buf_size(BUFFER)
-        .serve_connection(Watched::new(stream, progress.clone()), service);
-    let connection = graceful.watch(connection);
-    tokio::spawn(async move {
+    }
+
+    /// Answers request after request.
+    async fn answer<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(self, stream: S) {
+        let progress = Progress::new();
+        let stages = progress.clone();
+        let router = self.router;
+        let service = service_fn(move |request: http::Request<hyper::body::Incoming>| {
+            stages.busy();
+            let stages = stages.clone();
+            let answer = router.clone().call(request.map(Body::new));
+            async move {
+                let answer = answer.await;
+                stages.idle();
+                answer
+            }
+        });
+        let connection = http1::Builder::new()
+            .max_headers(MOST_HEADERS)
+            .max_buf_size(BUFFER)
+            .serve_connection(Watched::new(stream, progress.clone()), service);
         // What goes wrong here is a client's: a broken connection, a malformed or late head.
-        stall::watch(connection, progress).await;
-        drop(place);
-    });
+        stall::watch(self.stop.watch(connection), progress).await;
+    }
 }

@@ -4,11 +4,13 @@
 mod families;
 mod feedback;
 mod http;
+mod keys;
 mod load;
 mod model;
 
 pub use self::feedback::{FeedbackMetrics, Scored};
 pub use self::http::{HttpMetrics, STATUSES};
+pub use self::keys::{KeyCounters, KeyMetrics};
 pub use self::load::LoadMetrics;
 pub use self::model::ModelMetrics;
 
@@ -30,6 +32,8 @@ pub const CONTENT_TYPE: &str = ::prometheus::TEXT_FORMAT;
 pub struct Metrics {
     /// About requests.
     pub http: HttpMetrics,
+    /// About API keys.
+    pub keys: KeyMetrics,
     /// About loading models.
     pub load: LoadMetrics,
     registry: Registry,
@@ -67,6 +71,7 @@ impl Metrics {
         let memory = families.gauge(&table::APP_MEMORY)?;
         Ok(Self {
             http: HttpMetrics::new(&families)?,
+            keys: KeyMetrics::new(&families)?,
             load: LoadMetrics::new(&families)?,
             memory: [Memory::Rss, Memory::Vms]
                 .map(|kind| (kind, memory.with_label_values(&[kind.as_str()]))),

@@ -1,7 +1,9 @@
 //! The OpenAPI description of the loaded model: real features, real classes, an example row.
 
 mod schemas;
+mod security;
 
+use super::access::needs_key;
 use super::error::Error;
 use super::served::Served;
 use super::{kserve_v1, mlflow};
@@ -133,11 +135,15 @@ const TABLE: [Operation; 23] = [
     read(Endpoint::OpenApi, OPERATIONS, "This description", Some("Object"), Fails::Never),
 ];
 
-/// The description as JSON.
-pub fn document(served: &Served) -> String {
+/// The description as JSON; `keys` says whether API keys are configured.
+pub fn document(served: &Served, keys: bool) -> String {
     let mut paths = PathsBuilder::new();
     for operation in &TABLE {
-        let item = PathItem::new(operation.method.clone(), operation.build(served));
+        let mut described = operation.build(served);
+        if keys && needs_key(operation.endpoint) {
+            described = security::require(described);
+        }
+        let item = PathItem::new(operation.method.clone(), described);
         paths = paths.path(operation.endpoint.as_str(), item);
     }
     let components = schemas::all(served)
@@ -145,6 +151,10 @@ pub fn document(served: &Served) -> String {
         .fold(ComponentsBuilder::new(), |components, (name, schema)| {
             components.schema(name, schema)
         });
+    let components = match keys {
+        true => security::declare(components),
+        false => components,
+    };
     let manifest = &served.model.manifest;
     let about = format!(
         "{} by {}: predicts `{}` from {} features.",
@@ -183,15 +193,8 @@ impl Operation {
             operation = operation.parameter(model);
         }
         for (status, description) in self.errors(served) {
-            let (schema, example) = self.error_form(status, &description);
-            let content = ContentBuilder::new()
-                .schema(Some(Ref::from_schema_name(schema)))
-                .example(Some(example))
-                .build();
-            let response = ResponseBuilder::new()
-                .description(description)
-                .content("application/json", content);
-            operation = operation.response(status.to_string(), response);
+            let form = self.error_form(status, &description);
+            operation = operation.response(status.to_string(), failure(description, form));
         }
         operation
     }
@@ -311,6 +314,18 @@ fn small_body_errors(served: &Served) -> Vec<Error> {
         Error::BodyTooLarge(limits.max_body_bytes),
         Error::Overload(limits.max_concurrent_requests as usize),
     ]
+}
+
+/// An answer that says what went wrong.
+/// Of a body with a named schema and an example.
+fn failure(description: String, (schema, example): (&str, Value)) -> ResponseBuilder {
+    let content = ContentBuilder::new()
+        .schema(Some(Ref::from_schema_name(schema)))
+        .example(Some(example))
+        .build();
+    ResponseBuilder::new()
+        .description(description)
+        .content("application/json", content)
 }
 
 fn body(served: &Served, name: &str) -> RequestBody {

@@ -2,16 +2,11 @@
 //! nothing but a counter: the one before is still served.
 
 use super::app::App;
+use super::file_watch::FileWatch;
 use crate::load::{self, LoadError};
 use contract::config::ModelSource;
-use std::fs;
-use std::os::unix::fs::MetadataExt as _;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
-use tokio::signal::unix::Signal;
-
-/// Time between two looks at the file.
-const LOOK: Duration = Duration::from_secs(2);
+use std::time::Instant;
 
 /// What became of an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,13 +31,10 @@ pub enum ReloadError {
     Panic(#[from] tokio::task::JoinError),
 }
 
-/// Reloads whenever `file` changes or `hangup` comes, for ever.
-pub async fn watch(app: Arc<App>, mut file: Watched, mut hangup: Signal) {
+/// Reloads whenever there is news of `file`, for ever.
+pub async fn watch(app: Arc<App>, mut file: FileWatch) {
     loop {
-        tokio::select! {
-            _ = hangup.recv() => file.settle(),
-            () = file.change() => {}
-        }
+        file.news().await;
         report(&app, reload(&app).await);
     }
 }
@@ -73,61 +65,10 @@ fn report(app: &App, outcome: Result<Outcome, ReloadError>) {
     }
 }
 
-/// What tells one state of a file from another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Fingerprint {
-    device: u64,
-    inode: u64,
-    size: u64,
-    modified: (i64, i64),
-}
-
-/// The model's file, if it has one.
-#[derive(Debug)]
-pub struct Watched {
-    path: Option<String>,
-    loaded: Option<Fingerprint>,
-}
-
-impl Watched {
-    /// The file of `source` as it is now, which is to be loaded next.
-    pub fn new(source: &ModelSource) -> Self {
-        let path = match source {
-            ModelSource::File(path) => Some(path.clone()),
-            ModelSource::Builtin(_) => None,
-        };
-        let mut watched = Self { path, loaded: None };
-        watched.settle();
-        watched
-    }
-
-    /// The file as it is now is the one that was loaded.
-    fn settle(&mut self) {
-        self.loaded = self.look();
-    }
-
-    /// Done once the file is another one and is no longer being written. A file that is gone has
-    /// not changed: a volume may be away for a moment.
-    async fn change(&mut self) {
-        let mut before = self.loaded;
-        loop {
-            tokio::time::sleep(LOOK).await;
-            let now = self.look();
-            if now.is_some() && now != self.loaded && now == before {
-                self.loaded = now;
-                return;
-            }
-            before = now;
-        }
-    }
-
-    fn look(&self) -> Option<Fingerprint> {
-        let file = fs::metadata(self.path.as_ref()?).ok()?;
-        Some(Fingerprint {
-            device: file.dev(),
-            inode: file.ino(),
-            size: file.size(),
-            modified: (file.mtime(), file.mtime_nsec()),
-        })
+/// The file of `source`, if it has one.
+pub fn file(source: &ModelSource) -> Option<String> {
+    match source {
+        ModelSource::File(path) => Some(path.clone()),
+        ModelSource::Builtin(_) => None,
     }
 }

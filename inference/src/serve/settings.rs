@@ -3,7 +3,7 @@
 use crate::load::is_name;
 use anyhow::{Context as _, ensure};
 use clap::Args as ClapArgs;
-use contract::config::{ModelConfig, ModelSource, ServerConfig};
+use contract::config::{ModelConfig, ModelSource, SecretFile, ServerConfig, Tls};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -32,6 +32,18 @@ pub struct Args {
     /// Version in answers and metrics; by default that in the model file.
     #[arg(long)]
     pub model_version: Option<String>,
+    /// File of API keys, a line KEY_ID:SHA256_HEX each; `inference api-key` makes them.
+    #[arg(long, value_name = "FILE")]
+    pub api_keys: Option<String>,
+    /// PEM file of a certificate: predictions are then served over TLS.
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub tls_certificate: Option<String>,
+    /// PEM file of the certificate's private key.
+    #[arg(long, value_name = "FILE", requires = "tls_certificate")]
+    pub tls_key: Option<String>,
+    /// File of the token without which nobody reads the metrics.
+    #[arg(long, value_name = "FILE")]
+    pub metrics_token: Option<String>,
     /// Hex sha256 that the model file must have.
     #[arg(long)]
     pub sha256: Option<String>,
@@ -90,6 +102,12 @@ fn overlay(config: &mut ServerConfig, args: Args) {
     set(&mut model.name, args.name.map(Some));
     set(&mut model.version, args.model_version.map(Some));
     set(&mut model.sha256, args.sha256.map(Some));
+    let secret = |file| Some(SecretFile { file });
+    set(&mut config.api_keys, args.api_keys.map(secret));
+    set(&mut config.metrics_token, args.metrics_token.map(secret));
+    let tls = args.tls_certificate.zip(args.tls_key);
+    let tls = tls.map(|(certificate, key)| Some(Tls { certificate, key }));
+    set(&mut config.tls, tls);
     set(&mut config.listen.http, args.listen);
     set(&mut config.listen.admin, args.admin.map(Some));
     set(&mut config.listen.grpc, args.grpc.map(Some));

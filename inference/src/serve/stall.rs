@@ -12,7 +12,6 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 
 /// Time between two looks at a connection.
 const TICK: Duration = Duration::from_secs(1);
@@ -124,19 +123,19 @@ pub async fn watch(connection: impl Future, progress: Progress) {
 
 /// A connection that tells when bytes come.
 #[derive(Debug)]
-pub struct Watched {
-    stream: TcpStream,
+pub struct Watched<S> {
+    stream: S,
     progress: Progress,
 }
 
-impl Watched {
+impl<S> Watched<S> {
     /// `stream`, in the form that hyper takes.
-    pub fn new(stream: TcpStream, progress: Progress) -> TokioIo<Self> {
+    pub fn new(stream: S, progress: Progress) -> TokioIo<Self> {
         TokioIo::new(Self { stream, progress })
     }
 }
 
-impl AsyncRead for Watched {
+impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -151,7 +150,7 @@ impl AsyncRead for Watched {
     }
 }
 
-impl AsyncWrite for Watched {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,

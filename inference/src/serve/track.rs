@@ -1,8 +1,11 @@
-//! Counts, times and guards every request of a route.
+//! Counts, times and guards every request of a route: who may not ask is told so before anything
+//! of the body is read.
 
+use super::access::api_keys::ApiKey;
 use super::app::App;
 use super::compression::{self, Coding};
 use super::error::Error;
+use super::grpc;
 use super::metrics::Metrics;
 use axum::body::Body;
 use axum::response::{IntoResponse as _, Response};
@@ -12,6 +15,7 @@ use http::header::CONNECTION;
 use http::{HeaderValue, Request, StatusCode};
 use hyper::body::Body as _;
 use std::convert::Infallible;
+use std::future::ready;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -68,8 +72,16 @@ where
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let in_flight = InFlight::new(Arc::clone(&self.app), self.endpoint, request.method());
+        let mut in_flight = InFlight::new(Arc::clone(&self.app), self.endpoint, request.method());
         let coding = Coding::accepted(request.headers());
+        match self.app.access.admit(self.endpoint, request.headers()) {
+            Ok(key) => in_flight.key = key,
+            Err(refused) => {
+                let response = refuse(self.endpoint, refused);
+                in_flight.finish(&response);
+                return Box::pin(ready(Ok(response)));
+            }
+        }
         let answer = AssertUnwindSafe(self.inner.call(request)).catch_unwind();
         Box::pin(async move {
             let mut response = match answer.await {
@@ -77,7 +89,7 @@ where
                 Ok(Err(never)) => match never {},
                 Err(_) => {
                     tracing::error!(endpoint = in_flight.endpoint.as_str(), "a handler panicked");
-                    Error::Internal.into_response()
+                    refuse(in_flight.endpoint, Error::Internal)
                 }
             };
             if in_flight.app.health.is_draining() {
@@ -98,6 +110,8 @@ struct InFlight {
     endpoint: Endpoint,
     method: Method,
     begin: Instant,
+    /// The API key that it came with, where it needs one.
+    key: Option<Arc<ApiKey>>,
     answered: bool,
 }
 
@@ -109,6 +123,7 @@ impl InFlight {
             endpoint,
             method: label(method),
             begin: Instant::now(),
+            key: None,
             answered: false,
         }
     }
@@ -134,6 +149,13 @@ impl InFlight {
             http.failed(self.endpoint, *kind);
             http.wasted(self.endpoint, seconds);
         }
+        self.count_for_key(status(response, failure));
+    }
+
+    fn count_for_key(&self, status: StatusCode) {
+        if let Some(key) = &self.key {
+            key.counters.answered(status);
+        }
     }
 }
 
@@ -143,7 +165,16 @@ impl Drop for InFlight {
         http.active.dec();
         if !self.answered {
             http.failed(self.endpoint, ErrorType::Cancelled);
+            self.count_for_key(StatusCode::BAD_REQUEST);
         }
+    }
+}
+
+/// `error` as the route's protocol tells it.
+fn refuse(endpoint: Endpoint, error: Error) -> Response {
+    match endpoint.is_grpc() {
+        true => grpc::respond(error),
+        false => error.into_response(),
     }
 }
 

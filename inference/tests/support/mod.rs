@@ -8,7 +8,7 @@ pub mod rpc;
 
 use axum::body::{Body, to_bytes};
 use bytes::Bytes;
-use contract::config::{Limits, ModelConfig};
+use contract::config::{Limits, ModelConfig, ServerConfig};
 use http::{Method, Request, StatusCode};
 use inference::artifact::{
     Algorithm, Feature, FeatureKind, Manifest, Profile, Reference, RegressionReport, Report, Task,
@@ -16,6 +16,7 @@ use inference::artifact::{
 };
 use inference::load::{self, LoadedModel};
 use inference::model::{Batch, Model, Predictions};
+use inference::serve::access::Access;
 use inference::serve::app::{App, router};
 use serde_json::Value;
 use std::sync::Arc;
@@ -172,6 +173,19 @@ impl Server {
         Self(Arc::new(app.with_model_control(true)))
     }
 
+    /// A server that reads the secrets that `config` names.
+    pub fn guarded(model: LoadedModel, config: &ServerConfig) -> Self {
+        let app = App::new(
+            model,
+            ModelConfig::default(),
+            Limits::default(),
+            Duration::ZERO,
+        );
+        let app = app.unwrap();
+        let access = Access::read(config, &app.metrics.keys).unwrap();
+        Self(Arc::new(app.guarded(access)))
+    }
+
     pub fn made(behaviour: Behaviour) -> Self {
         Self::new(made(behaviour, classes(behaviour)))
     }
@@ -196,10 +210,13 @@ impl Server {
         self.send(request(Method::POST, path, body)).await
     }
 
+    pub fn exposition(&self) -> String {
+        String::from_utf8(self.0.metrics.render(&self.0.served().metrics).unwrap()).unwrap()
+    }
+
     /// Value of a series, written as in the exposition.
     pub fn metric(&self, series: &str) -> f64 {
-        let text =
-            String::from_utf8(self.0.metrics.render(&self.0.served().metrics).unwrap()).unwrap();
+        let text = self.exposition();
         let mut lines = text.lines().filter_map(|line| line.rsplit_once(' '));
         let found = lines.find(|(name, _)| *name == series);
         let (_, value) = found.unwrap_or_else(|| panic!("no series {series} in\n{text}"));

@@ -4,6 +4,7 @@
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 /// A running server, killed when dropped.
@@ -11,6 +12,7 @@ use std::time::{Duration, Instant};
 pub struct Process {
     child: Child,
     pub address: SocketAddr,
+    lines: Arc<Mutex<Vec<String>>>,
 }
 
 impl Process {
@@ -27,13 +29,39 @@ impl Process {
         let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
         let address = loop {
             let line = log.next().expect("the server ended").unwrap();
-            if let Some((_, rest)) = line.split_once("\"address\":\"http://") {
-                break rest.split_once('"').unwrap().0.parse().unwrap();
+            if let Some((_, rest)) = line.split_once("\"address\":\"http") {
+                let (_, address) = rest.split_once("://").unwrap();
+                break address.split_once('"').unwrap().0.parse().unwrap();
             }
         };
-        // Keeps the pipe from filling up.
-        std::thread::spawn(move || log.for_each(drop));
-        Self { child, address }
+        let lines = Arc::<Mutex<Vec<String>>>::default();
+        let keep = Arc::clone(&lines);
+        std::thread::spawn(move || {
+            log.for_each(|line| keep.lock().unwrap().push(line.unwrap()));
+        });
+        Self {
+            child,
+            address,
+            lines,
+        }
+    }
+
+    /// What it logged since it began to serve.
+    pub fn log(&self) -> Vec<String> {
+        self.lines.lock().unwrap().clone()
+    }
+
+    /// Waits until it has logged something with `part` in it.
+    pub fn await_log(&self, part: &str) {
+        let begin = Instant::now();
+        while !self.log().iter().any(|line| line.contains(part)) {
+            let log = self.log();
+            assert!(
+                begin.elapsed() < Duration::from_secs(20),
+                "no {part} in {log:?}"
+            );
+            std::thread::sleep(Duration::from_millis(50));
+        }
     }
 
     pub fn terminate(&self) {
@@ -128,6 +156,15 @@ pub fn command(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_inference"));
     command.arg("serve").args(args);
     command
+}
+
+/// What `inference serve` with `args` says when it refuses to start.
+pub fn refusal(args: &[&str]) -> String {
+    let output = command(args).args(["--listen", "127.0.0.1:0"]).output();
+    let output = output.unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let log: serde_json::Value = serde_json::from_slice(&output.stderr).unwrap();
+    log["message"].as_str().unwrap().to_owned()
 }
 
 /// All that the server still sends; what it sent before a reset counts too.

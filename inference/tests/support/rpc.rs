@@ -5,7 +5,6 @@ use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use inference::serve::grpc;
 use std::net::{SocketAddr, TcpListener};
-use std::sync::Arc;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tonic::Status;
@@ -32,7 +31,7 @@ impl Rpc {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
-        let grpc = grpc::Server::new(listener, &Arc::clone(&server.0)).unwrap();
+        let grpc = grpc::Server::new(listener, None, &server.0).unwrap();
         let (stop, stopped) = oneshot::channel();
         let serving = tokio::spawn(grpc.accept(async {
             let _ = stopped.await;

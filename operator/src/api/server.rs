@@ -50,6 +50,37 @@ pub struct ServerSpec {
     pub max_body_bytes: Quantity,
     /// Time after which a request is given up with 504.
     pub request_timeout: Duration,
+    /// Who may ask for predictions; everybody if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub api_keys: Option<ApiKeysSpec>,
+}
+
+/// Who may ask for predictions.
+#[derive(JsonSchema, Serialize, Deserialize, Debug, Clone, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct ApiKeysSpec {
+    /// Secret with the file of API keys, which holds hashes only: `inference api-key` makes its
+    /// lines. Pods take a changed file without a restart.
+    pub secret_ref: SecretRef,
+}
+
+/// A key of a Secret.
+#[derive(JsonSchema, Serialize, Deserialize, Debug, Clone, PartialEq, Eq)]
+pub struct SecretRef {
+    /// Name of the Secret, in the namespace of the ModelService.
+    #[schemars(
+        regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"),
+        length(max = 253)
+    )]
+    pub name: String,
+    /// Key that holds the file.
+    #[serde(default = "api_keys")]
+    #[schemars(regex(pattern = r"^[-_a-zA-Z0-9][-._a-zA-Z0-9]*$"), length(max = 253))]
+    pub key: String,
+}
+
+fn api_keys() -> String {
+    "api-keys".to_owned()
 }
 
 impl Default for ServerSpec {
@@ -59,6 +90,7 @@ impl Default for ServerSpec {
             max_batch_rows: 1024,
             max_body_bytes: "8Mi".into(),
             request_timeout: "5s".into(),
+            api_keys: None,
         }
     }
 }

@@ -1,4 +1,4 @@
-use contract::labels::LoadFailure;
+use contract::labels::{LoadFailure, StartFailure};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition as KubeCondition;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -123,6 +123,8 @@ pub enum Reason {
     NameConflict,
     /// The pods cannot load the model, for this reason.
     Load(LoadFailure),
+    /// The pods cannot start, for this reason.
+    Start(StartFailure),
     /// The server's image cannot be pulled.
     ImagePullFailed,
     /// No node has room for a pod.
@@ -159,6 +161,7 @@ impl Reason {
             Self::InvalidSpec => "InvalidSpec",
             Self::NameConflict => "NameConflict",
             Self::Load(failure) => failure.as_str(),
+            Self::Start(failure) => failure.as_str(),
             Self::ImagePullFailed => "ImagePullFailed",
             Self::Unschedulable => "Unschedulable",
             Self::PodsRefused => "PodsRefused",

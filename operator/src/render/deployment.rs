@@ -1,5 +1,5 @@
 use crate::meta;
-use crate::plan::{Identity, ModelVolume, Plan};
+use crate::plan::{Identity, ModelVolume, Plan, SecretKey};
 use contract::endpoints::{ADMIN, CONFIG_DIR, CONFIG_FILE, LIVEZ, MODEL_DIR, PORTS, READYZ};
 use k8s_openapi::api::apps::v1::{
     Deployment, DeploymentSpec, DeploymentStrategy, RollingUpdateDeployment,
@@ -7,8 +7,8 @@ use k8s_openapi::api::apps::v1::{
 use k8s_openapi::api::core::v1::{
     Capabilities, ConfigMap, ConfigMapVolumeSource, Container, ContainerPort, HTTPGetAction,
     KeyToPath, Lifecycle, LifecycleHandler, PersistentVolumeClaimVolumeSource, PodSecurityContext,
-    PodSpec, PodTemplateSpec, Probe, SeccompProfile, SecurityContext, SleepAction, Volume,
-    VolumeMount,
+    PodSpec, PodTemplateSpec, Probe, SeccompProfile, SecretVolumeSource, SecurityContext,
+    SleepAction, Volume, VolumeMount,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
@@ -171,6 +171,9 @@ fn probe(path: &str, period: i32, failures: i32) -> Probe {
 
 const CONFIG_VOLUME: &str = "config";
 const MODEL_VOLUME: &str = "model";
+const API_KEYS_VOLUME: &str = "api-keys";
+/// Nobody writes, and besides root only the server's group reads.
+const API_KEYS_MODE: i32 = 0o440;
 
 fn volumes(plan: &Plan) -> Vec<Volume> {
     let config = Volume {
@@ -183,6 +186,7 @@ fn volumes(plan: &Plan) -> Vec<Volume> {
     };
     std::iter::once(config)
         .chain(plan.model_volume.as_ref().map(model_volume))
+        .chain(plan.api_keys.as_ref().map(api_keys_volume))
         .collect()
 }
 
@@ -213,6 +217,25 @@ fn model_volume(source: &ModelVolume) -> Volume {
     volume
 }
 
+/// One key of a Secret. Where it is missing the server does not start and says so, in words that
+/// reach the status; without `optional` the pod would wait in silence.
+fn api_keys_volume(secret: &SecretKey) -> Volume {
+    Volume {
+        name: API_KEYS_VOLUME.to_owned(),
+        secret: Some(SecretVolumeSource {
+            secret_name: Some(secret.name.clone()),
+            items: Some(vec![KeyToPath {
+                key: secret.key.clone(),
+                path: secret.key.clone(),
+                mode: None,
+            }]),
+            default_mode: Some(API_KEYS_MODE),
+            optional: Some(true),
+        }),
+        ..Volume::default()
+    }
+}
+
 fn mounts(plan: &Plan) -> Vec<VolumeMount> {
     let mount = |name: &str, path: &str| VolumeMount {
         name: name.to_owned(),
@@ -224,7 +247,12 @@ fn mounts(plan: &Plan) -> Vec<VolumeMount> {
         .model_volume
         .as_ref()
         .map(|_| mount(MODEL_VOLUME, MODEL_DIR));
+    let api_keys = plan
+        .api_keys
+        .as_ref()
+        .map(|secret| mount(API_KEYS_VOLUME, &secret.folder()));
     std::iter::once(mount(CONFIG_VOLUME, CONFIG_DIR))
         .chain(model)
+        .chain(api_keys)
         .collect()
 }

@@ -2,7 +2,7 @@
 
 use crate::api::Reason;
 use crate::render::CONTAINER;
-use contract::labels::LoadFailure;
+use contract::labels::{LoadFailure, StartFailure};
 use k8s_openapi::api::core::v1::{ContainerState, ContainerStateTerminated, ContainerStatus, Pod};
 use kube::ResourceExt;
 use std::sync::Arc;
@@ -86,7 +86,7 @@ fn image(container: &ContainerStatus, message: &str) -> Trouble {
 /// What a container that ended in failure said last.
 fn of_end(state: &ContainerState) -> Option<Trouble> {
     let end = state.terminated.as_ref().filter(|end| end.exit_code != 0)?;
-    Some(load_failure(end).unwrap_or_else(|| Trouble {
+    Some(last_words(end).unwrap_or_else(|| Trouble {
         reason: Reason::CrashLooping,
         message: format!(
             "the server stopped with exit code {}{}",
@@ -96,10 +96,11 @@ fn of_end(state: &ContainerState) -> Option<Trouble> {
     }))
 }
 
-/// The server's last words, when it stopped because of its model: `Reason: message`.
-fn load_failure(end: &ContainerStateTerminated) -> Option<Trouble> {
+/// The server's last words, when it could not start: `Reason: message`.
+fn last_words(end: &ContainerStateTerminated) -> Option<Trouble> {
     let (reason, message) = end.message.as_deref()?.split_once(": ")?;
-    let reason = Reason::Load(LoadFailure::parse(reason)?);
+    let load = LoadFailure::parse(reason).map(Reason::Load);
+    let reason = load.or_else(|| StartFailure::parse(reason).map(Reason::Start))?;
     Some(Trouble {
         reason,
         message: sentence(message),

@@ -5,7 +5,7 @@ use crate::cluster::{Cluster, model_service};
 const MODEL: &str = "model: {source: {builtin: {name: diabetes}}}";
 
 /// Spec, and a part of the message that refuses it.
-const REFUSED: [(&str, &str); 31] = [
+const REFUSED: [(&str, &str); 34] = [
     ("{}", "spec.model: Required value"),
     ("{model: {}}", "spec.model.source: Required value"),
     (
@@ -79,6 +79,18 @@ const REFUSED: [(&str, &str); 31] = [
     (
         "{model: {source: {builtin: {name: diabetes}}}, server: {requestTimeout: 5}}",
         "spec.server.requestTimeout",
+    ),
+    (
+        "{model: {source: {builtin: {name: diabetes}}}, server: {apiKeys: {}}}",
+        "spec.server.apiKeys.secretRef: Required value",
+    ),
+    (
+        "{model: {source: {builtin: {name: diabetes}}}, server: {apiKeys: {secretRef: {name: 'a b'}}}}",
+        "spec.server.apiKeys.secretRef.name",
+    ),
+    (
+        "{model: {source: {builtin: {name: diabetes}}}, server: {apiKeys: {secretRef: {name: a, key: ../x}}}}",
+        "spec.server.apiKeys.secretRef.key",
     ),
     (
         "{model: {source: {builtin: {name: diabetes}}}, monitoring: {scrape: {interval: 5s}}}",

@@ -90,6 +90,28 @@ fn a_quota_that_refuses_pods_is_named() {
 
 #[test]
 #[ignore = "needs a cluster: make test-end-to-end"]
+fn a_missing_secret_with_api_keys_is_named_and_with_it_only_clients_with_a_key_are_served() {
+    let cluster = Cluster::shared("e2e-api-keys");
+    let keys = "{apiKeys: {secretRef: {name: clients}}}";
+    let model = "{source: {builtin: {name: diabetes}}}";
+    cluster.serve("diabetes", &format!("{{model: {model}, server: {keys}}}"));
+    let message = cluster.wait_condition("diabetes", "Ready", "False", "InvalidApiKeys");
+    assert!(message.contains("clients/api-keys: No such"), "{message}");
+    let line = format!("--from-literal=api-keys=alice:{}", "a".repeat(64));
+    cluster
+        .kubectl(&["create", "secret", "generic", "clients", &line])
+        .unwrap();
+    // A new pod finds the Secret at once, an old one within minutes.
+    let pods = "app.kubernetes.io/instance=diabetes";
+    cluster.kubectl(&["delete", "pods", "-l", pods]).unwrap();
+    cluster.wait_ready("diabetes");
+    let row = &crate::served::rows("diabetes.csv", "Outcome")[0];
+    let error = cluster.post("diabetes", "/predict", row).unwrap_err();
+    assert!(error.starts_with("401 "), "{error}");
+}
+
+#[test]
+#[ignore = "needs a cluster: make test-end-to-end"]
 fn a_wrong_request_is_answered_with_what_is_wrong() {
     let cluster = Cluster::shared("e2e-wrong-request");
     cluster.serve("diabetes", SPEC);

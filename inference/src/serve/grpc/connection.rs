@@ -1,6 +1,7 @@
 //! HTTP/2 connections, within limits.
 
 use crate::serve::listener::accept_until;
+use crate::serve::tls::Acceptor;
 use axum::Router;
 use axum::body::Body;
 use hyper::server::conn::http2;
@@ -11,7 +12,7 @@ use std::pin::pin;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 use tower::Service as _;
 
@@ -56,33 +57,39 @@ impl Open {
     }
 }
 
+/// A connection, encrypted or not.
+trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
+impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Stream for S {}
+
 /// Serves `router` on `listener` until `stop` is done.
 pub(super) async fn accept(
     listener: TcpListener,
+    tls: Option<Acceptor>,
     router: Router,
     stop: impl Future<Output = ()>,
 ) -> Open {
     let open = Open::default();
-    let converse = |stream, place| {
-        tokio::spawn(converse(
-            stream,
-            router.clone(),
-            open.stop.subscribe(),
-            place,
-        ));
+    let converse = |stream: TcpStream, place| {
+        // Without it an answer may wait for the client's acknowledgement of the one before.
+        let _ = stream.set_nodelay(true);
+        let (router, stop, tls) = (router.clone(), open.stop.subscribe(), tls.clone());
+        tokio::spawn(async move {
+            match tls {
+                None => converse(stream, router, stop).await,
+                Some(tls) => {
+                    if let Some(stream) = tls.shake_hands(stream).await {
+                        converse(stream, router, stop).await;
+                    }
+                }
+            }
+            drop(place);
+        });
     };
     accept_until(listener, converse, stop).await;
     open
 }
 
-async fn converse(
-    stream: TcpStream,
-    router: Router,
-    mut stop: watch::Receiver<()>,
-    _place: Option<OwnedSemaphorePermit>,
-) {
-    // Without it an answer may wait for the client's acknowledgement of the one before.
-    let _ = stream.set_nodelay(true);
+async fn converse(stream: impl Stream, router: Router, mut stop: watch::Receiver<()>) {
     let greeted = tokio::select! {
         greeted = timeout(PREFACE_TIME, greet(stream)) => greeted,
         _ = stop.changed() => return,
@@ -105,8 +112,8 @@ async fn converse(
 }
 
 /// Reads the preface, and gives back the stream as if nothing had been read.
-async fn greet(stream: TcpStream) -> io::Result<impl AsyncRead + AsyncWrite + Unpin + Send> {
-    let (mut reader, writer) = stream.into_split();
+async fn greet(stream: impl Stream) -> io::Result<impl Stream> {
+    let (mut reader, writer) = tokio::io::split(stream);
     let mut preface = [0; PREFACE.len()];
     reader.read_exact(&mut preface).await?;
     match preface == PREFACE {

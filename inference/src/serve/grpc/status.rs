@@ -22,7 +22,7 @@ pub(super) fn of(error: Error) -> Status {
 }
 
 /// The answer that says `error`.
-pub(super) fn respond(error: Error) -> Response {
+pub(in crate::serve) fn respond(error: Error) -> Response {
     counted(of(error).into_http())
 }
 

@@ -1,6 +1,7 @@
 //! Requests by method, route, status and cause of failure.
 
 use super::families::Families;
+use crate::serve::access::needs_key;
 use contract::labels::{Endpoint, ErrorType, Method};
 use contract::metrics as table;
 use prometheus::{Error, Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge};
@@ -8,9 +9,10 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Every status that the server answers with; the last stands for all others.
-pub const STATUSES: [(u16, &str); 13] = [
+pub const STATUSES: [(u16, &str); 14] = [
     (200, "200"),
     (400, "400"),
+    (401, "401"),
     (403, "403"),
     (404, "404"),
     (405, "405"),
@@ -194,11 +196,24 @@ impl HttpMetrics {
             }
             if expected.contains(&400) {
                 for kind in ErrorType::ALL {
-                    self.errors(endpoint, *kind);
+                    if *kind != ErrorType::Unauthorized {
+                        self.errors(endpoint, *kind);
+                    }
                 }
             }
         }
         self.errors(Endpoint::Other, ErrorType::NotFound);
+    }
+
+    /// Makes the series of refused API keys: from now on keys are needed.
+    pub fn expect_unauthorized(&self) {
+        let guarded = Endpoint::ALL.iter().copied().filter(|at| needs_key(*at));
+        for endpoint in guarded {
+            if let Some((method, _)) = expected(endpoint) {
+                self.answers(method, endpoint, 401);
+                self.errors(endpoint, ErrorType::Unauthorized);
+            }
+        }
     }
 }
 
