@@ -87,7 +87,7 @@ fn broken(document: &Value, pointer: &str, value: Value) -> (LoadFailure, String
 #[case("/manifest/reference/features/0", json!({"edges": [1.0], "shares": [0.3, 0.3]}), "expected 1")]
 #[case("/manifest/reference/features/0", json!({"edges": [1.0], "shares": [-1.0, 2.0]}), "expected 1")]
 #[case("/manifest/reference/features", json!([]), "0 reference profiles")]
-#[case("/golden", json!([]), "no golden rows")]
+#[case("/golden", json!([]), "0 golden rows, expected 1 to 100")]
 #[case("/golden/0/input", json!([1.0]), "golden row 0 has 1 values for 8 features")]
 #[case("/golden/0/output", json!({"value": 1.0}), "does not fit the task")]
 #[case("/golden/0/output", json!({"class": {"label": 2}}), "does not fit the task")]

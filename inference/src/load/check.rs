@@ -18,6 +18,9 @@ pub fn is_name(text: &str) -> bool {
     (1..=LONGEST_NAME).contains(&text.len()) && text.chars().all(admitted)
 }
 
+/// Golden rows of a model: each may take as long as looking at all of the file.
+const MOST_GOLDEN_ROWS: usize = 100;
+
 type Checked = Result<(), LoadError>;
 
 fn ensure(holds: bool, message: impl FnOnce() -> String) -> Checked {
@@ -35,7 +38,10 @@ pub(super) fn file(file: &ModelFile) -> Checked {
     features(manifest)?;
     report(manifest)?;
     reference(manifest)?;
-    ensure(!file.golden.is_empty(), || "no golden rows".to_owned())?;
+    let rows = file.golden.len();
+    ensure((1..=MOST_GOLDEN_ROWS).contains(&rows), || {
+        format!("{rows} golden rows, expected 1 to {MOST_GOLDEN_ROWS}")
+    })?;
     let mut rows = file.golden.iter().enumerate();
     rows.try_for_each(|(row, golden_row)| golden(manifest, row, golden_row))
 }
