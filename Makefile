@@ -35,7 +35,10 @@ test-end-to-end: ## everything on a kind cluster
 bench: ## requests per second and CPU per request beside bare axum and FastAPI
 	inference/benches/peers/run
 
+fuzz: ## each fuzz target for FUZZ_SECONDS (60), from its corpus on; takes nightly Rust
+	inference/fuzz/run
+
 down: ## delete the demo's cluster
 	cluster/kind down
 
-.PHONY: help demo images gen lint test test-fast test-clients test-control-plane test-end-to-end bench down
+.PHONY: help demo images gen lint test test-fast test-clients test-control-plane test-end-to-end bench fuzz down

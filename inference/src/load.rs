@@ -48,9 +48,23 @@ pub struct LoadError {
     pub message: String,
 }
 
+/// Characters of a message: what is quoted from a file may be as long as the file.
+const LONGEST_MESSAGE: usize = 1000;
+
 impl LoadError {
+    /// `message` becomes one line of bounded length.
     fn new(reason: LoadFailure, message: impl Into<String>) -> Self {
-        let message = message.into();
+        let message: String = message.into();
+        let printable = |char: char| if char.is_control() { ' ' } else { char };
+        let mut shown: String = message
+            .chars()
+            .take(LONGEST_MESSAGE)
+            .map(printable)
+            .collect();
+        if message.chars().nth(LONGEST_MESSAGE).is_some() {
+            shown.push('…');
+        }
+        let message = shown;
         Self { reason, message }
     }
 
@@ -86,8 +100,7 @@ pub fn from_bytes(bytes: &[u8], config: &ModelConfig) -> Result<LoadedModel, Loa
     read::check_packed_size(bytes.len() as u64)?;
     let sha256 = sha256(bytes);
     check_sha256(&sha256, config.sha256.as_deref())?;
-    let json = read::unpack(bytes)?;
-    let file = parse(&json)?;
+    let file = parse(&read::unpack(bytes)?)?;
     check::file(&file)?;
     let model = engine::build(
         shape(&file.manifest),

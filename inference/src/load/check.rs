@@ -6,6 +6,9 @@ use crate::names::{self, NameError};
 use contract::labels::PREDICTION_FEATURE;
 use contract::limits::{LONGEST_NAME, MOST_BINS, MOST_CLASSES};
 
+/// Golden rows of a model: each may take as long as looking at all of the file.
+const MOST_GOLDEN_ROWS: usize = 100;
+
 type Checked = Result<(), LoadError>;
 
 fn ensure(holds: bool, message: impl FnOnce() -> String) -> Checked {
@@ -23,7 +26,10 @@ pub(super) fn file(file: &ModelFile) -> Checked {
     features(manifest)?;
     report(manifest)?;
     reference(manifest)?;
-    ensure(!file.golden.is_empty(), || "no golden rows".to_owned())?;
+    let rows = file.golden.len();
+    ensure((1..=MOST_GOLDEN_ROWS).contains(&rows), || {
+        format!("{rows} golden rows, expected 1 to {MOST_GOLDEN_ROWS}")
+    })?;
     let mut rows = file.golden.iter().enumerate();
     rows.try_for_each(|(row, golden_row)| golden(manifest, row, golden_row))
 }

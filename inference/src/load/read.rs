@@ -2,7 +2,7 @@
 
 use super::LoadError;
 use contract::labels::LoadFailure;
-use flate2::read::MultiGzDecoder;
+use flate2::bufread::GzDecoder;
 use std::borrow::Cow;
 use std::fs::{self, File, Metadata};
 use std::io::{self, Read};
@@ -12,6 +12,9 @@ use std::path::Path;
 pub const LARGEST_PACKED: u64 = 256 * 1024 * 1024;
 /// Bytes of a file once unpacked.
 pub const LARGEST_UNPACKED: u64 = 1024 * 1024 * 1024;
+/// What would be read of a plain file may be packed as tightly as it can be. More than that must
+/// come from a file that is not too small for it: forests shrink to a tenth, a bomb to a thousandth.
+const MOST_EXPANSION: u64 = 32;
 
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 
@@ -63,25 +66,33 @@ pub(super) fn check_packed_size(size: u64) -> Result<(), LoadError> {
 
 /// The JSON text, unpacked if it starts as gzip does.
 pub(super) fn unpack(bytes: &[u8]) -> Result<Cow<'_, [u8]>, LoadError> {
-    unpack_within(bytes, LARGEST_UNPACKED)
+    if bytes.starts_with(&GZIP_MAGIC) {
+        return unpack_within(bytes, most_unpacked(bytes.len() as u64)).map(Cow::from);
+    }
+    Ok(bytes.into())
 }
 
-fn unpack_within(bytes: &[u8], limit: u64) -> Result<Cow<'_, [u8]>, LoadError> {
-    if !bytes.starts_with(&GZIP_MAGIC) {
-        return Ok(bytes.into());
-    }
-    let mut json = Vec::new();
-    MultiGzDecoder::new(bytes)
+fn most_unpacked(packed: u64) -> u64 {
+    (packed * MOST_EXPANSION).clamp(LARGEST_PACKED, LARGEST_UNPACKED)
+}
+
+/// Unpacks one member and expects no others: a file could consist of millions of empty ones, which
+/// no limit on what comes out of them would stop.
+fn unpack_within(bytes: &[u8], limit: u64) -> Result<Vec<u8>, LoadError> {
+    let (mut rest, mut json) = (bytes, Vec::new());
+    GzDecoder::new(&mut rest)
         .take(limit + 1)
         .read_to_end(&mut json)
         .map_err(|error| LoadError::corrupt(format!("failed to unpack the file: {error}")))?;
     if json.len() as u64 > limit {
-        return Err(LoadError::new(
-            LoadFailure::TooLarge,
-            format!("the file unpacks to more than {limit} bytes"),
-        ));
+        let message = format!("{} bytes unpack to more than {limit}", bytes.len());
+        return Err(LoadError::new(LoadFailure::TooLarge, message));
     }
-    Ok(json.into())
+    if !rest.is_empty() {
+        let message = format!("{} bytes follow the packed ones", rest.len());
+        return Err(LoadError::corrupt(message));
+    }
+    Ok(json)
 }
 
 #[cfg(test)]
@@ -89,16 +100,42 @@ mod tests {
     use super::*;
     use flate2::Compression;
     use flate2::write::GzEncoder;
+    use rstest::rstest;
     use std::io::Write;
+
+    fn pack(bytes: &[u8]) -> Vec<u8> {
+        let mut packer = GzEncoder::new(Vec::new(), Compression::fast());
+        packer.write_all(bytes).unwrap();
+        packer.finish().unwrap()
+    }
 
     #[test]
     fn unpacking_stops_at_the_limit() {
-        let mut packer = GzEncoder::new(Vec::new(), Compression::fast());
-        packer.write_all(&[b' '; 4096]).unwrap();
-        let bomb = packer.finish().unwrap();
+        let bomb = pack(&[b' '; 4096]);
         assert!(bomb.len() < 100);
         assert_eq!(unpack_within(&bomb, 4096).unwrap().len(), 4096);
         let error = unpack_within(&bomb, 4095).unwrap_err();
         assert_eq!(error.reason, LoadFailure::TooLarge);
+    }
+
+    #[rstest]
+    #[case(1, LARGEST_PACKED)]
+    #[case(LARGEST_PACKED / 32 + 1, LARGEST_PACKED + 32)]
+    #[case(LARGEST_PACKED, LARGEST_UNPACKED)]
+    fn a_small_file_may_not_unpack_to_as_much_as_a_large_one(
+        #[case] packed: u64,
+        #[case] most: u64,
+    ) {
+        assert_eq!(most_unpacked(packed), most);
+    }
+
+    #[test]
+    fn nothing_may_follow_what_is_packed() {
+        for more in [pack(b"").as_slice(), b"\0"] {
+            let error = unpack(&[&pack(b"{}"), more].concat()).unwrap_err();
+            assert_eq!(error.reason, LoadFailure::Corrupt);
+            let message = format!("{} bytes follow the packed ones", more.len());
+            assert_eq!(error.message, message);
+        }
     }
 }
