@@ -72,14 +72,14 @@ def load(
     body: str,
     connections: int,
     seconds: float,
-    pause_ms: float | None = None,
+    rate: float | None = None,
     pinned: tuple[str, ...] = (),
 ) -> Load:
-    """Has wrk ask for `seconds`, always for the same."""
+    """Has wrk ask for `seconds`, always for the same: as fast as it can, or at a rate."""
     command = [*pinned, "wrk", "--threads", "1", "--connections", str(connections), "--latency"]
     command += ["--duration", f"{seconds}s", "--timeout", "10s", "--script", str(HERE / "wrk.lua")]
     command += [f"http://127.0.0.1:{port}{path}", "--", body]
-    command += [str(pause_ms)] if pause_ms else []
+    command += [str(rate)] if rate else []
     wrk = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 60)
     result = re.search(r"^RESULT (.*)$", wrk.stdout, re.MULTILINE)
     if not result:

@@ -10,7 +10,7 @@ from typing import Any
 
 import processes
 import servers
-from servers import MODELS, Server, WrongAnswer
+from servers import OPTIONS, Server, WrongAnswer
 
 
 @dataclass
@@ -33,7 +33,7 @@ class Context:
 
     def __post_init__(self) -> None:
         """Trains our own models, so that no server waits for them."""
-        self.ours = {model: self.scratch / f"{model}.json.gz" for model in MODELS}
+        self.ours = {model: self.scratch / f"{model}.json.gz" for model in OPTIONS}
         for model, file in self.ours.items():
             servers.train(self.inference, model, file)
 

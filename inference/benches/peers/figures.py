@@ -39,7 +39,7 @@ class Run:
 class Overload:
     """Requests per second at ten times what the server can do, and how ready it seemed."""
 
-    rows: int
+    model: str
     peak: float
     offered: float
     goodput: float

@@ -154,7 +154,8 @@ def main() -> None:
         if "forest" in chosen:
             results.forest = forests.compare(context)
         if "overload" in chosen:
-            results.overload = [overload.measure(context, SECONDS) for _ in range(ROUNDS)]
+            for model in overload.MODELS * ROUNDS:
+                results.overload.append(overload.measure(context, model, SECONDS))
     how = f"{ROUNDS} rounds of {SECONDS} s for each load, after {WARM_UP_SECONDS} s of warm-up"
     print(report.text(results))
     if chosen == PARTS:

@@ -11,10 +11,11 @@ import time
 import client
 import servers
 from figures import Overload
-from servers import FOREST, SERVERS
+from servers import FOREST, NEIGHBOURS, SERVERS
 from context import Context
 
 ROWS = 1_000
+MODELS = (FOREST, NEIGHBOURS)
 TIMES = 10
 # Enough that the client need not wait for those that are being answered.
 CONNECTIONS = 1_000
@@ -23,21 +24,20 @@ PROBE_PAUSE = 0.01
 READY = "/readyz"
 
 
-def measure(context: Context, seconds: int) -> Overload:
+def measure(context: Context, model: str, seconds: int) -> Overload:
     server = next(server for server in SERVERS if server.name == "us")
     port, admin, _ = context.ports
     cores = sorted(os.sched_getaffinity(0))
     ours, theirs = (("taskset", "--cpu-list", str(core)) for core in (cores[0], cores[-1]))
-    body = servers.body(server, ROWS)
-    more = ("--admin", f"127.0.0.1:{admin}")
-    with context.started(server, FOREST, ours, more) as process:
+    body, more = servers.body(server, ROWS), ("--admin", f"127.0.0.1:{admin}")
+    with context.started(server, model, ours, more) as process:
         client.wait_for_first_answer(process, port, server.path, body)
         peak = client.load(port, server.path, body, PEAK_CONNECTIONS, seconds, None, theirs)
-        pause_ms = CONNECTIONS / (TIMES * peak.goodput) * 1e3
+        rate = TIMES * peak.goodput
         with Probe(admin) as probe:
-            over = client.load(port, server.path, body, CONNECTIONS, seconds, pause_ms, theirs)
+            over = client.load(port, server.path, body, CONNECTIONS, seconds, rate, theirs)
     p99 = sorted(probe.seconds)[len(probe.seconds) * 99 // 100]
-    return Overload(ROWS, peak.goodput, over.rate, over.goodput, p99 * 1e3)
+    return Overload(model, peak.goodput, over.rate, over.goodput, p99 * 1e3)
 
 
 class Probe:

@@ -8,7 +8,7 @@ from xml.sax.saxutils import escape
 
 from figures import USUAL_CONNECTIONS, Results
 from promises import NAMES
-from servers import SERVERS
+from servers import MODELS, SERVERS
 
 WIDTH = 760
 LEFT, RIGHT = 190, 60
@@ -53,7 +53,7 @@ class Bar:
 
 
 def write(file: Path, results: Results) -> None:
-    groups = {model: bars(results, model) for model in NAMES}
+    groups = {model: bars(results, model) for model in MODELS}
     shown = {NAMES[model]: found for model, found in groups.items() if found}
     file.write_text(draw(shown))
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import forests
 from figures import USUAL_CONNECTIONS, Figures, Overload, Ratio, Results, ratio
-from servers import FOREST, LINEAR
+from servers import FOREST, LINEAR, MODELS, NEIGHBOURS
 
-NAMES = {LINEAR: "logistic regression", FOREST: "random forest"}
+NAMES = {LINEAR: "logistic regression", FOREST: "random forest", NEIGHBOURS: "nearest neighbours"}
 # Requests per CPU-second, as multiples of a server's.
 MULTIPLES = {
     "fastapi": ("FastAPI", {LINEAR: 75, FOREST: 900}),
@@ -55,10 +55,10 @@ def single_rows(results: Results, server: str, model: str) -> list[Figures]:
 
 
 def costs(results: Results) -> Iterator[Promise]:
-    for model, name in NAMES.items():
+    for model in MODELS:
         pair = (single_rows(results, server, model) for server in ("us", "axum"))
         measured = ratio(*pair, lambda it: it.cpu_us_per_request)
-        yield Promise(f"CPU per request / bare axum's, {name}", 1.25, True, measured)
+        yield Promise(f"CPU per request / bare axum's, {NAMES[model]}", 1.25, True, measured)
 
 
 def multiples(results: Results) -> Iterator[Promise]:
@@ -78,10 +78,10 @@ def forest(results: Results) -> Iterator[Promise]:
 
 
 def instrumentation(results: Results) -> Iterator[Promise]:
-    for model, name in NAMES.items():
+    for model in MODELS:
         pair = (single_rows(results, server, model) for server in ("us", "unmeasured"))
         measured = ratio(*pair, lambda it: it.requests_per_second)
-        yield Promise(f"requests/s / those without metrics, {name}", 0.9, False, measured)
+        yield Promise(f"requests/s / those without metrics, {NAMES[model]}", 0.9, False, measured)
 
 
 def footprint(results: Results) -> Iterator[Promise]:
@@ -92,11 +92,14 @@ def footprint(results: Results) -> Iterator[Promise]:
 
 
 def overload(rounds: list[Overload]) -> Iterator[Promise]:
-    goodput = [each.goodput / each.peak for each in rounds]
-    what = "requests answered per second at ten times capacity / the most there are"
-    yield Promise(what, 0.9, False, spread(goodput))
-    ready = [each.ready_p99_ms for each in rounds]
-    yield Promise("p99 of /readyz at ten times capacity", 50, True, spread(ready), " ms")
+    for model in dict.fromkeys(each.model for each in rounds):
+        those = [each for each in rounds if each.model == model]
+        goodput = spread([each.goodput / each.peak for each in those])
+        what = f"answers/s at ten times capacity / the most there are, {NAMES[model]}"
+        yield Promise(what, 0.9, False, goodput)
+        ready = spread([each.ready_p99_ms for each in those])
+        what = f"p99 of /readyz at ten times capacity, {NAMES[model]}"
+        yield Promise(what, 50, True, ready, " ms")
 
 
 def spread(values: list[float]) -> Ratio | None:

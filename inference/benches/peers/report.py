@@ -51,7 +51,7 @@ def sections(results: Results) -> Iterator[str]:
     if results.forest:
         yield f"### The forest in process, 1,000 rows on one core\n\n{table(in_process(results))}"
     if results.overload:
-        yield f"### Ten times capacity\n\n{table(overload(results))}"
+        yield f"### Ten times capacity, 1,000 rows a request\n\n{table(overload(results))}"
     yield f"Other processes kept up to {results.other_cores():.2f} cores busy meanwhile."
 
 
@@ -116,10 +116,10 @@ def in_process(results: Results) -> Iterator[Row]:
 
 
 def overload(results: Results) -> Iterator[Row]:
-    yield ["rows a request", "most requests/s", "offered", "answered", "p99 of /readyz ms"]
+    yield ["model", "most requests/s", "offered", "answered", "p99 of /readyz ms"]
     for each in results.overload:
         rates = (f"{rate:,.0f}" for rate in (each.peak, each.offered, each.goodput))
-        yield [str(each.rows), *rates, f"{each.ready_p99_ms:.1f}"]
+        yield [NAMES[each.model], *rates, f"{each.ready_p99_ms:.1f}"]
 
 
 def table(rows: Iterable[Row]) -> str:

@@ -13,9 +13,14 @@ ROOT = HERE.parents[2]
 DATA = ROOT / "examples/data/diabetes.csv"
 TARGET = "Outcome"
 
-LINEAR, FOREST = "logistic-regression", "random-forest"
-# Options of `inference train`; it counts the levels of a tree, scikit-learn the steps between them.
-MODELS = {LINEAR: [], FOREST: ["--param", "trees=100", "--param", "max_depth=11"]}
+LINEAR, FOREST, NEIGHBOURS = "logistic-regression", "random-forest", "knn"
+MODELS = (LINEAR, FOREST)
+# Of `inference train`; it counts the levels of a tree, scikit-learn the steps between them.
+OPTIONS = {
+    LINEAR: [],
+    FOREST: ["--param", "trees=100", "--param", "max_depth=11"],
+    NEIGHBOURS: [],
+}
 
 # In single precision a row on the border between the classes may fall to the other side.
 MOST_OTHER_LABELS = 1
@@ -40,7 +45,7 @@ class Server:
     ours: bool = False
     # Whether it counts the rows that it predicts.
     counts: bool = False
-    models: tuple[str, ...] = tuple(MODELS)
+    models: tuple[str, ...] = MODELS
 
 
 def ours(name: str, title: str, command: str, **more: Any) -> Server:
@@ -142,7 +147,7 @@ def mlserver_settings(folder: Path, model: Path) -> None:
 def train(inference: Path, model: str, file: Path) -> None:
     """Fits a model of our own to nearly all of the data; scikit-learn has all of it."""
     command = [inference, "train", "--data", DATA, "--target", TARGET, "--algorithm", model]
-    command += ["--test-share", "0.01", *MODELS[model], "--out", file]
+    command += ["--test-share", "0.01", *OPTIONS[model], "--out", file]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, timeout=60)
 
 
