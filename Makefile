@@ -32,7 +32,7 @@ test-control-plane: ## the operator against etcd, kube-apiserver and kube-contro
 test-end-to-end: ## everything on a kind cluster
 	cluster/end-to-end
 
-bench: ## requests per second and CPU per request beside bare axum and FastAPI
+bench: ## speed, memory and start beside bare axum, FastAPI, MLServer, KServe, …; ONLY="us axum" measures a part
 	inference/benches/peers/run
 
 fuzz: ## each fuzz target for FUZZ_SECONDS (60), from its corpus on; takes nightly Rust

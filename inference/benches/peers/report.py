@@ -6,230 +6,177 @@ import re
 import statistics
 import subprocess
 import tomllib
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from client import CONNECTIONS
-from servers import HERE, ROOT
+import forests
+from figures import CONNECTIONS, ROWS, USUAL_CONNECTIONS, Figures, Results
+from promises import NAMES, Promise, all_promises
+from servers import HERE, MODELS, ROOT, SERVERS, Server
 
-EXPECTED_RATIO_TO_FASTAPI = 40
+BEGIN, END = "<!-- begin: written by `make bench` -->", "<!-- end: written by `make bench` -->"
+KEPT = {True: "yes", False: "**no**", None: "not measured"}
 
-COLUMNS = {
-    "requests/s": lambda it: f"{it.requests_per_second:,.0f}",
-    "p50 ms": lambda it: f"{it.p50_us / 1e3:.2f}",
-    "p99 ms": lambda it: f"{it.p99_us / 1e3:.2f}",
-    "CPU µs/request": lambda it: f"{it.cpu_us_per_request:.1f}",
-    "requests/CPU-second": lambda it: f"{it.requests_per_cpu_second:,.0f}",
-    "RSS MiB": lambda it: f"{it.rss_mib:.1f}",
-    "start to first answer ms": lambda it: f"{it.start_ms:,.0f}",
-}
+NUMBER = re.compile(r"[\d,.]+")
+
+Row = list[str]
 
 
-@dataclass(frozen=True)
-class Figures:
-    """Of one server: in one round, or the medians of all."""
-
-    requests_per_second: float
-    p50_us: float
-    p99_us: float
-    cpu_us_per_request: float
-    requests_per_cpu_second: float
-    rss_mib: float
-    start_ms: float
-    # Cores that neither this server nor wrk kept busy during the load.
-    other_cores: float
+def text(results: Results) -> str:
+    return "\n\n".join(sections(results))
 
 
-@dataclass(frozen=True)
-class Results:
-    """The rounds of each server."""
-
-    inference: list[Figures]
-    bare_axum: list[Figures]
-    fastapi: list[Figures]
-
-    def by_name(self):
-        return {
-            "inference serve": self.inference,
-            "bare axum": self.bare_axum,
-            "FastAPI + scikit-learn": self.fastapi,
-        }
-
-    def other_cores(self):
-        rounds = (*self.inference, *self.bare_axum, *self.fastapi)
-        return max(figures.other_cores for figures in rounds)
+def write(page: Path, results: Results, how: str) -> None:
+    """Replaces what is between the markers."""
+    before, _, rest = page.read_text().partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not end:
+        raise SystemExit(f"{page} lacks the markers")
+    picture = f"![Requests per CPU-second]({page.with_suffix('.svg').name})"
+    parts = [BEGIN, picture, *sections(results), f"### With\n\n{bullets(with_what(how))}", END]
+    page.write_text(before + "\n\n".join(parts) + after)
 
 
-@dataclass(frozen=True)
-class Ratio:
-    """Of a figure of two servers: that of the medians, and the least and the most of a round."""
-
-    what: str
-    value: float
-    least: float
-    most: float
-
-    def __str__(self):
-        return f"{self.value:#.3g} ({self.least:#.3g} to {self.most:#.3g} in single rounds)"
-
-
-def medians(rounds):
-    names = [figure.name for figure in fields(Figures)]
-    return Figures(*(statistics.median(getattr(each, name) for each in rounds) for name in names))
-
-
-def ratio(what, figure, ours, theirs):
-    single = [getattr(a, figure) / getattr(b, figure) for a, b in zip(ours, theirs, strict=True)]
-    value = getattr(medians(ours), figure) / getattr(medians(theirs), figure)
-    return Ratio(what, value, min(single), max(single))
+def sections(results: Results) -> Iterator[str]:
+    yield f"### What is promised\n\n{table(promises(all_promises(results)))}"
+    for model in MODELS:
+        for rows in ROWS:
+            found = list(usual(results, model, rows))
+            what = f"{NAMES[model].capitalize()}, {rows} row{'s' * (rows > 1)} a request"
+            if found:
+                yield f"### {what}, {USUAL_CONNECTIONS} connections\n\n{table([head(), *found])}"
+    if results.runs:
+        loads = f"<summary>1 and 64 connections</summary>\n\n{table(unusual(results))}"
+        yield f"<details>{loads}\n\n</details>"
+    if results.forest:
+        yield f"### The forest in process, 1,000 rows on one core\n\n{table(in_process(results))}"
+    if results.overload:
+        yield f"### Ten times capacity, 1,000 rows a request\n\n{table(overload(results))}"
+    yield f"Other processes kept up to {results.other_cores():.2f} cores busy meanwhile."
 
 
-def ratio_to_axum(results):
-    what = "CPU per request, `inference serve` / bare axum"
-    return ratio(what, "cpu_us_per_request", results.inference, results.bare_axum)
+def promises(each: list[Promise]) -> Iterator[Row]:
+    yield ["what", "promised", "measured (in single rounds)", "kept"]
+    for promise in each:
+        found = promise.measured
+        if found:
+            value, least, most = map(number, (found.value, found.least, found.most))
+        measured = f"{value} ({least} to {most})" if found else ""
+        yield [promise.what, promise.promised, measured, KEPT[promise.kept]]
 
 
-def ratio_to_fastapi(results):
-    what = "requests per CPU-second, `inference serve` / FastAPI"
-    return ratio(what, "requests_per_cpu_second", results.inference, results.fastapi)
+def number(value: float) -> str:
+    """Three digits, or all of a large one."""
+    return f"{value:,.0f}" if value >= 1000 else f"{value:#.3g}".rstrip(".")
 
 
-def rows(results):
-    """The table, its head first."""
-    yield ["server", *COLUMNS]
-    for name, rounds in results.by_name().items():
-        yield [name, *(write(medians(rounds)) for write in COLUMNS.values())]
+def head() -> Row:
+    columns = ["server", "requests/s", "p50 ms", "p99 ms", "CPU µs/request", "requests/CPU-second"]
+    return [*columns, "resident MiB", "start to first answer ms"]
 
 
-def text(results):
-    table = list(rows(results))
-    widths = [max(map(len, column)) for column in zip(*table)]
-    ratios = [ratio_to_axum(results), ratio_to_fastapi(results)]
-    lines = [aligned(row, widths) for row in table]
-    lines += ["", *(f"{each.what}: {each}" for each in ratios)]
-    if ratios[1].value < EXPECTED_RATIO_TO_FASTAPI:
-        lines.append(f"(at least {EXPECTED_RATIO_TO_FASTAPI} was expected of the latter)")
-    return "\n".join([*lines, "", other_work(results)])
+def usual(results: Results, model: str, rows: int) -> Iterator[Row]:
+    for server in SERVERS:
+        median = results.median(server.name, model, rows, USUAL_CONNECTIONS)
+        if median:
+            memory = f"{results.rss_mib(server.name, model):,.1f}"
+            start = f"{results.start_ms(server.name, model):,.0f}"
+            per_second = f"{1e6 / median.cpu_us_per_request:,.0f}"
+            yield [server.title, *cells(median), per_second, memory, start]
 
 
-def aligned(row, widths):
-    """The first cell to the left, the others to the right."""
-    name, *figures = (cell.rjust(width) for cell, width in zip(row, widths))
-    return "  ".join([name.strip().ljust(widths[0]), *figures])
+def cells(figures: Figures) -> Row:
+    latencies = (f"{us / 1e3:.2f}" for us in (figures.p50_us, figures.p99_us))
+    cost = f"{figures.cpu_us_per_request:,.1f}"
+    return [f"{figures.requests_per_second:,.0f}", *latencies, cost]
 
 
-def other_work(results):
-    return f"Other processes kept up to {results.other_cores():.2f} cores busy meanwhile."
+def unusual(results: Results) -> Iterator[Row]:
+    yield ["server", "model", "rows", "connections", *head()[1:5]]
+    for model in MODELS:
+        for server in SERVERS:
+            if results.of(server.name, model):
+                yield from unusual_loads(results, server, model)
 
 
-PAGE = """\
-# Serving: speed beside bare axum and FastAPI
-
-<!-- DO NOT EDIT: written by `make bench` -->
-
-One row of the diabetes data per request, logistic regression, {connections} connections, on
-loopback. wrk shares the cores with the server, so the rates are lower bounds, and p99 varies
-several-fold between runs; the CPU time per request is the steadier figure.
-
-{table}
-
-{ratios}
-
-## What is compared
-
-- **inference serve**: this repository's server as it is by default, with the built-in model:
-  validation, limits, metrics, drift counters and prediction ids in every request.
-- **bare axum**: a handler that parses the same JSON with serde into a struct, adds up the same
-  logistic regression and answers JSON, with the same versions of axum and hyper and the same
-  compiler options. It checks and counts nothing: the least that such a server can cost.
-- **FastAPI + scikit-learn**: as tutorials write it, with a pydantic model, numpy,
-  `predict_proba`, prometheus-fastapi-instrumentator and one uvicorn worker with its defaults. Its
-  model is fitted by scikit-learn to the same data.
-
-## How
-
-{how}. The servers take turns, each alone, with the client;
-the figures are medians. CPU and memory are those of the server's processes, from `/proc`. The time
-to the first answer counts from the start of the program.
-
-A load is repeated, twice at most, while other programs keep the cores busy, and the quietest
-counts: a server that has to wait for its core finds more requests waiting, and spends less on each.
-{other_work}
-
-Before each load, `inference serve` must give the answers of `inference predict` bit for bit, bare
-axum the same but for rounding, and FastAPI probabilities close to them. All requests of a load
-must be answered with success, and `predictions_total` of `inference serve` must have counted them.
-
-Do it again: `make bench`. The sources are in `inference/benches/peers`.
-
-## With
-
-{versions}
-"""
+def unusual_loads(results: Results, server: Server, model: str) -> Iterator[Row]:
+    for rows in ROWS:
+        for connections in CONNECTIONS:
+            if connections != USUAL_CONNECTIONS:
+                median = results.median(server.name, model, rows, connections)
+                load = [NAMES[model], str(rows), str(connections)]
+                yield [server.title, *load, *cells(median)]
 
 
-def page(results, how, python):
-    ratios = [ratio_to_axum(results), ratio_to_fastapi(results)]
-    return PAGE.format(
-        connections=CONNECTIONS,
-        table=markdown_table(results),
-        ratios=bullets(f"{each.what}: {each}" for each in ratios),
-        how=how,
-        other_work=other_work(results),
-        versions=bullets(versions(python)),
-    )
+def in_process(results: Results) -> Iterator[Row]:
+    rates = {name: statistics.median(rounds) for name, rounds in results.forest.items()}
+    yield ["evaluator", "rows/CPU-second", "ours / its"]
+    for name, rate in rates.items():
+        yield [name, f"{rate:,.0f}", f"{rates[forests.OURS] / rate:.2f}"]
 
 
-def markdown_table(results):
-    head, *body = rows(results)
-    rule = ["---", *["--:"] * len(COLUMNS)]
-    return "\n".join(f"| {' | '.join(row)} |" for row in [head, rule, *body])
+def overload(results: Results) -> Iterator[Row]:
+    yield ["model", "most requests/s", "offered", "answered", "p99 of /readyz ms"]
+    for each in results.overload:
+        rates = (f"{rate:,.0f}" for rate in (each.peak, each.offered, each.goodput))
+        yield [NAMES[each.model], *rates, f"{each.ready_p99_ms:.1f}"]
 
 
-def bullets(lines):
+def table(rows: Iterable[Row]) -> str:
+    """Markdown that can be read as it is, with numbers to the right."""
+    first, *others = rows
+    columns = list(zip(first, *others))
+    widths = [max(map(len, column)) for column in columns]
+    right = [all(NUMBER.fullmatch(cell) for cell in column[1:]) for column in columns]
+    sides = [str.rjust if is_right else str.ljust for is_right in right]
+    rule = [f"{'-' * (w - 1)}{':' if is_right else '-'}" for w, is_right in zip(widths, right)]
+    lines = ([side(*cell) for side, *cell in zip(sides, row, widths)] for row in [first, *others])
+    head, *body = (f"| {' | '.join(line)} |" for line in lines)
+    return "\n".join([head, f"| {' | '.join(rule)} |", *body])
+
+
+def bullets(lines: Iterable[str]) -> str:
     return "\n".join(f"- {line}" for line in lines)
 
 
-def versions(python):
-    yield f"{datetime.date.today().isoformat()}, {os.cpu_count()} cores ({processor()})"
-    yield f"{system()}, wrk {wrk()}"
-    stack = ["axum", "hyper", "tokio"]
-    yield f"inference serve: {rust_packages(ROOT, 'inference', *stack)}, {rustc()}"
-    yield f"bare axum: {rust_packages(HERE / 'bare-axum', *stack)}"
-    yield f"FastAPI: {output(python, '--version')}, {python_packages()}"
+def with_what(how: str) -> Iterator[str]:
+    yield f"{datetime.date.today().isoformat()}, `make bench`: {how}"
+    wrk = output("wrk", "--version").split()[1]
+    yield f"{os.cpu_count()} cores ({processor()}), {system()}, wrk {wrk}"
+    rust = ["inference", "axum", "hyper", "tokio"]
+    yield f"Rust: {rust_packages(rust)}, {' '.join(output('rustc', '--version').split()[:2])}"
+    yield output("python3", "--version")
+    for file in sorted((HERE / "requirements").iterdir()):
+        yield f"{file.stem}: {python_packages(file)}"
 
 
-def output(*command):
+def output(*command: str) -> str:
     result = subprocess.run(command, capture_output=True, text=True, timeout=10, cwd=ROOT)
     return result.stdout.strip()
 
 
-def rustc():
-    return " ".join(output("rustc", "--version").split()[:2])
-
-
-def processor():
+def processor() -> str:
     name = re.search(r"^model name\s*:\s*(.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
     return name[1] if name else os.uname().machine
 
 
-def system():
+def system() -> str:
     release = re.search(r'^PRETTY_NAME="(.*)"$', Path("/etc/os-release").read_text(), re.MULTILINE)
     return f"{release[1] if release else 'Linux'}, Linux {os.uname().release}"
 
 
-def wrk():
-    return output("wrk", "--version").split()[1]
-
-
-def rust_packages(folder, *names):
-    lock = tomllib.loads((folder / "Cargo.lock").read_text())
+def rust_packages(names: list[str]) -> str:
+    lock = tomllib.loads((ROOT / "Cargo.lock").read_text())
     found = {package["name"]: package["version"] for package in lock["package"]}
     return ", ".join(f"{name} {found[name]}" for name in names)
 
 
-def python_packages():
-    requirements = (HERE / "fastapi-app/requirements.txt").read_text()
-    found = dict(line.split("==") for line in requirements.splitlines())
-    names = ["fastapi", "uvicorn", "pydantic", "prometheus-fastapi-instrumentator", "scikit-learn"]
-    return ", ".join(f"{name} {found[name]}" for name in [*names, "numpy"])
+SHOWN = {
+    "bentoml", "fastapi", "kserve", "litserve", "mlserver", "numpy", "onnxruntime", "orjson",
+    "prometheus-fastapi-instrumentator", "pydantic", "scikit-learn", "tl2cgen", "uvicorn", "uvloop",
+}  # fmt: skip
+
+
+def python_packages(requirements: Path) -> str:
+    packages = (line.split("==") for line in requirements.read_text().splitlines())
+    return ", ".join(f"{name} {version}" for name, version in packages if name in SHOWN)
