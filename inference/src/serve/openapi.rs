@@ -333,8 +333,12 @@ fn body(served: &Served, name: &str) -> RequestBody {
         .schema(Some(Ref::from_schema_name(name)))
         .example(Some(schemas::example(served, name)))
         .build();
+    let required = match name {
+        "IndexRequest" => Required::False,
+        _ => Required::True,
+    };
     let body = RequestBodyBuilder::new()
-        .required(Some(Required::True))
+        .required(Some(required))
         .content("application/json", content);
     match name {
         "InvocationsRequest" => body.content("text/csv", table(served)).build(),

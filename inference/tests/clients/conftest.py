@@ -83,7 +83,7 @@ def served(request: pytest.FixtureRequest) -> Iterator[Served]:
     with gzip.open(path) as file:
         model = json.load(file)
     manifest = model["manifest"]
-    classes = [class_value(name) for name in manifest["classes"]]
+    classes = [class_value(name) for name in manifest.get("classes", [])]
     process, http, grpc = start(path)
     try:
         yield Served(

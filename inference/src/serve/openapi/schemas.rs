@@ -9,7 +9,7 @@ use contract::labels::Endpoint;
 use serde_json::{Map, Value, json};
 use std::time::SystemTime;
 use utoipa::openapi::schema::{
-    AnyOfBuilder, ArrayBuilder, Object, ObjectBuilder, OneOfBuilder, Schema, Type,
+    AnyOfBuilder, ArrayBuilder, Object, ObjectBuilder, OneOfBuilder, Schema, SchemaType, Type,
 };
 use utoipa::openapi::{Ref, RefOr};
 
@@ -340,7 +340,10 @@ fn invocations_request() -> Schema {
     ]
     .into_iter()
     .fold(OneOfBuilder::new(), |forms, form| {
-        let ignored = ObjectBuilder::new().description(Some(params));
+        let nothing = SchemaType::from_iter([Type::Object, Type::Null]);
+        let ignored = ObjectBuilder::new()
+            .schema_type(nothing)
+            .description(Some(params));
         forms.item(form.property("params", ignored))
     })
     .into()
