@@ -30,26 +30,34 @@ struct Tree {
 }
 
 /// Trees in one array; a node's output is that of the leaf, or unused.
-#[derive(Debug, Default)]
-struct Forest {
+#[derive(Debug)]
+struct Forest<Output> {
     nodes: Vec<Node>,
-    outputs: Vec<f64>,
+    outputs: Vec<Output>,
     trees: Vec<Tree>,
 }
 
-impl Forest {
+impl<Output: Copy> Forest<Output> {
+    const fn new() -> Self {
+        Self {
+            nodes: Vec::new(),
+            outputs: Vec::new(),
+            trees: Vec::new(),
+        }
+    }
+
     fn step(&self, at: u32, row: &[f64]) -> u32 {
         let node = &self.nodes[at as usize];
         let stay = u16::from(row[usize::from(node.feature)] <= node.threshold);
         node.left + u32::from(node.step & !stay)
     }
 
-    fn output(&self, at: u32) -> f64 {
+    fn output(&self, at: u32) -> Output {
         self.outputs[at as usize]
     }
 
     /// Calls `visit` with the output of every tree for one row, in the order of the trees.
-    fn outputs_of(&self, row: &[f64], mut visit: impl FnMut(f64)) {
+    fn outputs_of(&self, row: &[f64], mut visit: impl FnMut(Output)) {
         for trees in self.trees.chunks(LANES) {
             let mut at = [0_u32; LANES];
             for (at, tree) in at.iter_mut().zip(trees) {
@@ -69,13 +77,18 @@ impl Forest {
     }
 
     /// Calls `visit` with row and output, tree by tree: a tree stays in the cache for all rows.
-    fn outputs_by_tree(&self, batch: &Batch, mut visit: impl FnMut(usize, f64)) {
+    fn outputs_by_tree(&self, batch: &Batch, mut visit: impl FnMut(usize, Output)) {
         let columns = batch.columns();
         for tree in &self.trees {
             for (chunk, rows) in batch.values().chunks(LANES * columns).enumerate() {
+                // Lanes without a row of their own walk with the first: cheaper than to ask.
+                let mut lanes = [&rows[..columns]; LANES];
+                for (lane, row) in lanes.iter_mut().zip(rows.chunks_exact(columns)) {
+                    *lane = row;
+                }
                 let mut at = [tree.root; LANES];
                 for _ in 0..tree.depth {
-                    for (at, row) in at.iter_mut().zip(rows.chunks_exact(columns)) {
+                    for (at, row) in at.iter_mut().zip(lanes) {
                         *at = self.step(*at, row);
                     }
                 }
@@ -87,7 +100,7 @@ impl Forest {
     }
 
     /// Calls `visit` with row and output; per row in the order of the trees.
-    fn visit(&self, batch: &Batch, mut visit: impl FnMut(usize, f64)) {
+    fn visit(&self, batch: &Batch, mut visit: impl FnMut(usize, Output)) {
         if batch.rows() == 1 {
             self.outputs_of(batch.values(), |output| visit(0, output));
         } else {
@@ -99,33 +112,41 @@ impl Forest {
 /// Every tree votes for a class; the most votes win, the lowest class among equals.
 #[derive(Debug)]
 struct Vote {
-    forest: Forest,
+    /// Of class indexes.
+    forest: Forest<u32>,
     classes: usize,
 }
 
 impl Model for Vote {
     fn predict(&self, batch: &Batch) -> Predictions {
-        let mut votes = vec![0.0; batch.rows() * self.classes];
+        let mut votes = vec![0_u32; batch.rows() * self.classes];
         self.forest.visit(batch, |row, class| {
-            votes[row * self.classes + class as usize] += 1.0;
+            votes[row * self.classes + class as usize] += 1;
         });
         let rows = votes.chunks_exact(self.classes);
-        let labels = rows.map(super::argmax).collect();
+        let labels = rows.map(most_votes).collect();
         let trees = self.forest.trees.len() as f64;
-        for share in &mut votes {
-            *share /= trees;
-        }
+        let shares = votes.iter().map(|votes| f64::from(*votes) / trees);
         Predictions::Classes {
             labels,
-            probabilities: Some(votes),
+            probabilities: Some(shares.collect()),
         }
     }
+}
+
+/// The class with the most votes, the lowest among equals.
+fn most_votes(votes: &[u32]) -> usize {
+    let larger = |best: usize, class: usize| match votes[class] > votes[best] {
+        true => class,
+        false => best,
+    };
+    (0..votes.len()).fold(0, larger)
 }
 
 /// Mean of the trees.
 #[derive(Debug)]
 struct Mean {
-    forest: Forest,
+    forest: Forest<f64>,
     /// What the sum starts from: smartcore's forests add to 0, a single tree answers with its leaf
     /// as it is, and -0 is the number that changes nothing when added to.
     start: f64,
@@ -197,7 +218,7 @@ pub(super) fn forest_regressor(shape: Shape, estimator: &str) -> Result<Box<dyn 
 }
 
 fn vote(shape: Shape, trees: Vec<ClassifierFields>) -> Result<Box<dyn Model>, Defect> {
-    let mut forest = Forest::default();
+    let mut forest = Forest::new();
     for (index, tree) in trees.into_iter().enumerate() {
         class_indices(&tree.classes, shape.classes)?;
         if let Some(at) = tree
@@ -209,7 +230,8 @@ fn vote(shape: Shape, trees: Vec<ClassifierFields>) -> Result<Box<dyn Model>, De
                 "tree {index}, node {at}: the output is no class"
             )));
         }
-        let outputs: Vec<f64> = tree.nodes.iter().map(|node| node.output as f64).collect();
+        // Below the number of classes, as checked.
+        let outputs: Vec<u32> = tree.nodes.iter().map(|node| node.output as u32).collect();
         forest.push(shape, &tree.nodes, &outputs)?;
     }
     forest.check_any()?;
@@ -218,7 +240,7 @@ fn vote(shape: Shape, trees: Vec<ClassifierFields>) -> Result<Box<dyn Model>, De
 }
 
 fn mean(shape: Shape, trees: Vec<TreeFields<f64>>, start: f64) -> Result<Box<dyn Model>, Defect> {
-    let mut forest = Forest::default();
+    let mut forest = Forest::new();
     for tree in trees {
         let outputs: Vec<f64> = tree.nodes.iter().map(|node| node.output).collect();
         finite("outputs of a tree", &outputs)?;
@@ -228,7 +250,7 @@ fn mean(shape: Shape, trees: Vec<TreeFields<f64>>, start: f64) -> Result<Box<dyn
     Ok(Box::new(Mean { forest, start }))
 }
 
-impl Forest {
+impl<Output: Copy> Forest<Output> {
     fn check_any(&self) -> Result<(), Defect> {
         if self.trees.is_empty() {
             return Err(Defect::structure("a forest of no trees"));
@@ -237,11 +259,11 @@ impl Forest {
     }
 
     /// Checks one tree and appends it, breadth first, so that siblings are neighbours.
-    fn push<Output>(
+    fn push<Field>(
         &mut self,
         shape: Shape,
-        nodes: &[NodeFields<Output>],
-        outputs: &[f64],
+        nodes: &[NodeFields<Field>],
+        outputs: &[Output],
     ) -> Result<(), Defect> {
         let index = self.trees.len();
         let splits = splits(shape, nodes)
