@@ -94,7 +94,12 @@ fn the_smallest_example_is_served_and_monitored_and_leaves_nothing_behind() {
         &cluster,
         "diabetes",
         &rows("diabetes.csv", "Outcome"),
-        &truth("diabetes", "diabetes.csv"),
+        &truth(
+            repository("inference/models/diabetes.json.gz")
+                .to_str()
+                .unwrap(),
+            "diabetes.csv",
+        ),
     );
     prometheus_sees_it(&cluster);
     every_panel_has_data(&cluster);
