@@ -52,7 +52,7 @@ impl Served {
             metrics: ServedMetrics::new(&model, &signature)?,
             version_json: serde_json::Value::from(model.version.as_str()).to_string(),
             inline_bytes: work::inline_bytes(probe.row_time(), signature.width()),
-            rows_per_core: rows_within(CORE_TIME, probe.row_time()),
+            rows_per_core: rows_within(CORE_TIME, probe.row_time()).max(1),
             ids: PredictionIds::new(&model.version),
             openapi: OnceLock::new(),
             model,

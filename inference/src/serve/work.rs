@@ -21,15 +21,14 @@ const LARGEST_INLINE: usize = 64 * 1024;
 pub fn inline_bytes(row_time: Duration, columns: usize) -> usize {
     // A value takes at least a digit and a comma.
     let shortest_row = 2 * columns;
-    let rows = LONGEST_INLINE.as_nanos() / row_time.as_nanos().max(1);
-    let rows = usize::try_from(rows).unwrap_or(usize::MAX);
+    let rows = rows_within(LONGEST_INLINE, row_time);
     rows.saturating_mul(shortest_row).min(LARGEST_INLINE)
 }
 
-/// Rows that take `time` if one takes `row_time`; at least one.
+/// Whole rows that take no longer than `time` if one takes `row_time`.
 pub fn rows_within(time: Duration, row_time: Duration) -> usize {
     let rows = time.as_nanos() / row_time.as_nanos().max(1);
-    usize::try_from(rows).unwrap_or(usize::MAX).max(1)
+    usize::try_from(rows).unwrap_or(usize::MAX)
 }
 
 /// Receives the body of `request`, and answers it by `answer`.
