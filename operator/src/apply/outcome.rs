@@ -59,23 +59,16 @@ impl<K> Outcome<K> {
 impl Children<Applied> {
     /// Whether an object of somebody else stands where one of ours should.
     pub fn has_conflict(&self) -> bool {
-        let Self {
-            config_map,
-            service,
-            deployment,
-            service_monitor,
-            prometheus_rule,
-            dashboard,
-        } = self;
-        let serving = config_map.is_conflict() || service.is_conflict() || deployment.is_conflict();
-        serving
-            || service_monitor.is_conflict()
-            || prometheus_rule.is_conflict()
-            || dashboard.is_conflict()
+        self.faults().iter().any(|(conflict, _)| *conflict)
     }
 
     /// The first write that failed without keeping the model from being served.
     pub fn failure(&self) -> Option<&Arc<Error>> {
+        self.faults().into_iter().find_map(|(_, failure)| failure)
+    }
+
+    /// Of each child, whether it is a conflict, and why it could not be written.
+    fn faults(&self) -> [(bool, Option<&Arc<Error>>); 6] {
         let Self {
             config_map,
             service,
@@ -84,16 +77,13 @@ impl Children<Applied> {
             prometheus_rule,
             dashboard,
         } = self;
-        let serving = [
-            config_map.failure(),
-            service.failure(),
-            deployment.failure(),
-        ];
-        let monitoring = [
-            service_monitor.failure(),
-            prometheus_rule.failure(),
-            dashboard.failure(),
-        ];
-        serving.into_iter().chain(monitoring).flatten().next()
+        [
+            (config_map.is_conflict(), config_map.failure()),
+            (service.is_conflict(), service.failure()),
+            (deployment.is_conflict(), deployment.failure()),
+            (service_monitor.is_conflict(), service_monitor.failure()),
+            (prometheus_rule.is_conflict(), prometheus_rule.failure()),
+            (dashboard.is_conflict(), dashboard.failure()),
+        ]
     }
 }
