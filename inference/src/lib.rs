@@ -17,6 +17,7 @@ pub mod load;
 pub mod load_generator;
 pub mod model;
 pub mod names;
+pub mod object;
 pub mod predict;
 pub mod report;
 pub mod serve;

@@ -106,6 +106,14 @@ async fn a_refused_row_says_why_and_is_counted(
     );
 }
 
+#[tokio::test]
+async fn a_row_is_no_list_of_fields() {
+    let server = Server::made(Behaviour::Add);
+    let id = predict(&server, r#"{"a": 1, "b": 2}"#).await;
+    let (_, verdict) = feedback(&server, json!([[id, 3]])).await;
+    assert_eq!(verdict["rejected"][0]["reason"], "malformed");
+}
+
 fn issue(version: &str, time: SystemTime) -> String {
     let id = PredictionIds::new(version).issue(3.0f64.to_bits(), time);
     String::from_utf8(id.to_vec()).unwrap()

@@ -528,6 +528,24 @@ async fn index(server: &Server, body: &'static str) -> Value {
     server.post("/v2/repository/index", body).await.json()
 }
 
+#[rstest]
+#[case::index("/v2/repository/index", json!([true]))]
+#[case::index_of_nothing("/v2/repository/index", json!([]))]
+#[case::load(LOAD, json!([{}]))]
+#[case::request("/v2/models/diabetes/infer", json!([null, null, []]))]
+#[case::input("/v2/models/diabetes/infer", json!({"inputs": [["rows", [1, 8], "FP64"]]}))]
+#[tokio::test]
+async fn a_list_of_fields_is_not_an_object(#[case] path: &str, #[case] body: Value) {
+    let server = Server::controlled(diabetes());
+    let answer = server.post(path, body.to_string()).await;
+    assert_eq!(answer.status, StatusCode::BAD_REQUEST);
+    assert!(
+        answer.error().contains("expected an object"),
+        "{}",
+        answer.error()
+    );
+}
+
 #[tokio::test]
 async fn the_repository_has_one_model_that_nobody_may_unload() {
     let server = Server::new(diabetes());

@@ -7,6 +7,7 @@ use super::prediction_id::Claim;
 use super::served::Served;
 use super::work;
 use crate::artifact::Task;
+use crate::object::Object;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use contract::labels::{Endpoint, FeedbackRejection};
@@ -128,7 +129,7 @@ fn respond(verdict: &Verdict) -> Response {
 }
 
 fn score(served: &Served, row: Value, now: SystemTime) -> Result<(Scored, Duration), Refusal> {
-    let truth: Truth = serde_json::from_value(row).map_err(|_| Refusal {
+    let Object(truth): Object<Truth> = serde_json::from_value(row).map_err(|_| Refusal {
         reason: FeedbackRejection::Malformed,
         message: EXPECTED.to_owned(),
     })?;

@@ -208,7 +208,7 @@ async fn receive<T: DeserializeOwned + Default>(app: &App, request: Request) -> 
     let body = app.admission.receive(request).await?;
     match body.is_empty() {
         true => Ok(T::default()),
-        false => serde_json::from_slice(&body).map_err(|error| request::explain(&error)),
+        false => crate::object::from_slice(&body).map_err(|error| request::explain(&error)),
     }
 }
 

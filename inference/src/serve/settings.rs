@@ -1,6 +1,7 @@
 //! Command line over configuration file over defaults.
 
 use crate::load::is_name;
+use crate::object;
 use anyhow::{Context as _, ensure};
 use clap::Args as ClapArgs;
 use contract::config::{ModelConfig, ModelSource, SecretFile, ServerConfig, Tls};
@@ -89,7 +90,7 @@ pub fn resolve(args: Args) -> anyhow::Result<ServerConfig> {
 
 fn read(path: &Path) -> anyhow::Result<ServerConfig> {
     let text = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-    serde_json::from_slice(&text).with_context(|| format!("cannot use {}", path.display()))
+    object::from_slice(&text).with_context(|| format!("cannot use {}", path.display()))
 }
 
 fn overlay(config: &mut ServerConfig, args: Args) {

@@ -4,6 +4,7 @@ use super::binary::Pieces;
 use super::output::Wish;
 use super::parameters::{self, BINARY_DATA_SIZE, Parameters};
 use super::tensor::{Data, Tensor};
+use crate::object::{self, Object};
 use crate::serve::error::{Echo, Error};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -20,9 +21,9 @@ pub(super) struct InferRequest<'a> {
     #[serde(default)]
     pub parameters: Option<Parameters>,
     #[serde(borrow)]
-    inputs: Vec<Input<'a>>,
+    inputs: Vec<Object<Input<'a>>>,
     #[serde(borrow, default)]
-    outputs: Option<Vec<Requested<'a>>>,
+    outputs: Option<Vec<Object<Requested<'a>>>>,
 }
 
 /// One input.
@@ -50,13 +51,16 @@ struct Requested<'a> {
 
 /// Reads all but the tensors' data.
 pub(super) fn decode(json: &[u8]) -> Result<InferRequest<'_>, Error> {
-    serde_json::from_slice(json).map_err(|error| explain(&error))
+    object::from_slice(json).map_err(|error| explain(&error))
 }
 
 impl InferRequest<'_> {
     /// The inputs; `pieces` has the bytes of those that are not in the JSON.
     pub(super) fn tensors<'a>(&'a self, mut pieces: Pieces<'a>) -> Result<Vec<Tensor<'a>>, Error> {
-        let tensors = self.inputs.iter().map(|input| input.tensor(&mut pieces));
+        let tensors = self
+            .inputs
+            .iter()
+            .map(|Object(input)| input.tensor(&mut pieces));
         let tensors = tensors.collect::<Result<_, _>>()?;
         pieces.finish()?;
         Ok(tensors)
@@ -66,7 +70,7 @@ impl InferRequest<'_> {
     pub(super) fn wishes(&self) -> Result<Vec<Wish<'_>>, Error> {
         let wanted = self.outputs.iter().flatten();
         wanted
-            .map(|wanted| Wish::new(&wanted.name, wanted.parameters.as_ref()))
+            .map(|Object(wanted)| Wish::new(&wanted.name, wanted.parameters.as_ref()))
             .collect()
     }
 }
