@@ -8,6 +8,9 @@ mod targets {
     pub(crate) mod config;
     pub(crate) mod csv;
     pub(crate) mod estimator;
+    pub(crate) mod infer_binary;
+    pub(crate) mod infer_grpc;
+    pub(crate) mod infer_json;
     pub(crate) mod model_file;
     pub(crate) mod predict_json;
 }
@@ -20,6 +23,9 @@ use targets::*;
 #[case("config", config::run)]
 #[case("csv", csv::run)]
 #[case("estimator", estimator::run)]
+#[case("infer_binary", infer_binary::run)]
+#[case("infer_grpc", infer_grpc::run)]
+#[case("infer_json", infer_json::run)]
 #[case("model_file", model_file::run)]
 #[case("predict_json", predict_json::run)]
 fn a_target_holds_on_its_corpus(#[case] target: &str, #[case] run: fn(&[u8])) {

@@ -17,6 +17,7 @@ mod status;
 mod unary;
 
 pub use connection::Open;
+pub use infer::answer;
 pub(super) use status::respond;
 
 use super::app::App;

@@ -26,7 +26,6 @@ use super::served::Served;
 use super::{health, work};
 use axum::extract::{FromRequestParts, RawPathParams, Request, State};
 use axum::response::Response;
-use binary::Framing;
 use contract::labels::Endpoint;
 use http::StatusCode;
 use http::request::Parts;
@@ -37,9 +36,11 @@ use serde::de::DeserializeOwned;
 use serde_json::json as object;
 use std::sync::Arc;
 
+pub use binary::Framing;
 pub use datatype::DataType;
 pub use infer::{Inference, infer as infer_tensors};
 pub use output::{Answer, Output, Values, Wish};
+pub use response::Body;
 pub use tensor::{Data, Tensor, Typed};
 
 /// The served model, named in a path that may also name its version.
@@ -147,7 +148,11 @@ pub async fn infer(
     Ok(answer.into_response())
 }
 
-fn answer(served: &Served, framing: Framing, body: &[u8]) -> Result<response::Body, Error> {
+/// Answers the body of a request to infer.
+///
+/// # Errors
+/// Whatever is wrong with it.
+pub fn answer(served: &Served, framing: Framing, body: &[u8]) -> Result<Body, Error> {
     if framing == Framing::Raw {
         let shape = binary::raw_shape(body, served.signature.width());
         let inference = infer_tensors(served, None, &[binary::raw(body, &shape)], &[])?;

@@ -37,7 +37,11 @@ pub(super) async fn model_infer(app: Arc<App>, call: Call) -> Result<Vec<u8>, Er
     work::perform(&app, app.served(), body, answer).await
 }
 
-fn answer(served: &Served, message: &[u8]) -> Result<Vec<u8>, Error> {
+/// Answers a ModelInferRequest with a ModelInferResponse.
+///
+/// # Errors
+/// Whatever is wrong with it.
+pub fn answer(served: &Served, message: &[u8]) -> Result<Vec<u8>, Error> {
     check_count(message)?;
     let request: ModelInferRequest = decode(message)?;
     let version = given(&request.model_version);

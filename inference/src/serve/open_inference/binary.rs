@@ -10,7 +10,7 @@ pub(super) const HEADER: &str = "inference-header-content-length";
 
 /// What a body is made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Framing {
+pub enum Framing {
     /// JSON and nothing else.
     Json,
     /// So many bytes of JSON, then the bytes of the tensors that are not in it.

@@ -14,10 +14,11 @@ use serde_json::json as object;
 
 /// A body.
 #[derive(Debug)]
-pub(super) struct Body {
-    bytes: Vec<u8>,
+pub struct Body {
+    /// JSON, and after it the outputs that are bytes.
+    pub bytes: Vec<u8>,
     /// Bytes of the JSON, if more follows it.
-    json: Option<usize>,
+    pub json: Option<usize>,
 }
 
 /// Writes the answer; outputs are bytes where the client says so, else if `binary`.
