@@ -34,8 +34,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tally::Tally;
 use tokio::runtime::{Builder, Runtime};
-use transport::rest::{DescribeError, Rest, describe};
-use transport::{Client, Served};
+use transport::grpc::{self, Grpc};
+use transport::rest::{self, Rest};
+use transport::{Client, DescribeError, Served};
 
 /// Time between two reports of progress.
 const TICK: Duration = Duration::from_millis(100);
@@ -91,7 +92,7 @@ impl Generator {
         };
         let table = read(path).map_err(|error| unusable(error.into()))?;
         let runtime = Builder::new_multi_thread().enable_all().build()?;
-        let served = runtime.block_on(describe(&args.url, args.timeout))?;
+        let served = runtime.block_on(describe(&args))?;
         let rows = Rows::new(&table, args.target.as_deref(), &served.features);
         let rows = rows.map_err(unusable)?;
         let ignored = rows.ignored.clone();
@@ -151,6 +152,7 @@ impl Generator {
         match self.args.protocol {
             Protocol::Predict => self.requests_by(Rest::predict(url, &self.served)).await,
             Protocol::V2 => self.requests_by(Rest::v2(url, &self.served)).await,
+            Protocol::Grpc => self.requests_by(Grpc::new(url, &self.served)).await,
         }
     }
 
@@ -162,6 +164,13 @@ impl Generator {
             }
             Pace::Open(schedule) => open_loop::run(session, client, schedule, limit).await,
         }
+    }
+}
+
+async fn describe(args: &Args) -> Result<Served, DescribeError> {
+    match args.protocol {
+        Protocol::Predict | Protocol::V2 => rest::describe(&args.url, args.timeout).await,
+        Protocol::Grpc => grpc::describe(&args.url, args.timeout).await,
     }
 }
 

@@ -5,15 +5,17 @@
 mod support;
 
 use contract::config::Limits;
+use inference::serve::grpc::proto::infer_parameter::ParameterChoice;
+use inference::serve::grpc::proto::model_infer_request::{
+    InferInputTensor, InferRequestedOutputTensor,
+};
+use inference::serve::grpc::proto::*;
 use prost::Message as _;
 use rstest::rstest;
 use serde_json::{Value, json};
 use std::io::{Read as _, Write as _};
 use std::time::{Duration, Instant};
 use support::process::Process;
-use support::rpc::client::infer_parameter::ParameterChoice;
-use support::rpc::client::model_infer_request::{InferInputTensor, InferRequestedOutputTensor};
-use support::rpc::client::*;
 use support::rpc::{Client, Rpc};
 use support::{Behaviour, Server, diabetes, made};
 use tonic::codec::CompressionEncoding::Gzip;

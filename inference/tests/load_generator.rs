@@ -23,9 +23,22 @@ fn load(arguments: &[&str]) -> Command {
     command
 }
 
+/// A server that answers every protocol.
+fn serve() -> Process {
+    Process::start(&["--grpc", "127.0.0.1:0"])
+}
+
+/// Where `server` answers the protocol that `arguments` name.
+fn url(server: &Process, arguments: &[&str]) -> String {
+    match arguments.contains(&"grpc") {
+        true => format!("http://{}", server.grpc.unwrap()),
+        false => format!("http://{}", server.address),
+    }
+}
+
 /// Starts asking `server` with the rows of the built-in model, for a summary in JSON.
 fn start(server: &Process, arguments: &[&str]) -> Child {
-    let url = format!("http://{}", server.address);
+    let url = url(server, arguments);
     let data = data("diabetes.csv").display().to_string();
     let all = [
         "--json", "--target", "Outcome", "--url", &url, "--data", &data,
@@ -116,13 +129,14 @@ fn a_rate_is_kept() {
 #[rstest]
 #[case("predict")]
 #[case("v2")]
+#[case("grpc")]
 fn whatever_the_protocol_the_model_sees_the_same_rows(#[case] protocol: &str) {
     // Every row of the data once: 768 = 96 × 8.
     let shuffled = columns_backwards();
     let path = shuffled.path().display().to_string();
-    let server = Process::start(&[]);
-    let url = format!("http://{}", server.address);
+    let server = serve();
     let options = ["--requests", "96", "--rows", "8", "--protocol", protocol];
+    let url = url(&server, &options);
     let all = [&["--json", "--url", &url, "--data", &path], &options[..]].concat();
     let output = load(&all).output().unwrap();
     assert_eq!(stderr(&output), "ignored columns: Outcome\n");
@@ -159,10 +173,16 @@ fn drifted_rows_are_seen_by_the_monitoring() {
 }
 
 #[rstest]
-#[case("predict", "/predict")]
-#[case("v2", "/v2/models/{model}/infer")]
-fn broken_requests_are_refused_as_expected(#[case] protocol: &str, #[case] endpoint: &str) {
-    let server = Process::start(&[]);
+#[case("predict", "/predict", "200", "400")]
+#[case("v2", "/v2/models/{model}/infer", "200", "400")]
+#[case("grpc", "ModelInfer", "Ok", "InvalidArgument")]
+fn broken_requests_are_refused_as_expected(
+    #[case] protocol: &str,
+    #[case] endpoint: &str,
+    #[case] accepted: &str,
+    #[case] refused: &str,
+) {
+    let server = serve();
     let options = [
         "--requests",
         "200",
@@ -175,17 +195,27 @@ fn broken_requests_are_refused_as_expected(#[case] protocol: &str, #[case] endpo
     assert_eq!(summary["refused_as_expected"], 50, "{summary}");
     assert_eq!(
         summary["answers"],
-        serde_json::json!({"200": 150, "400": 50})
+        serde_json::json!({accepted: 150, refused: 50})
     );
     assert_eq!(summary["unexpected"], serde_json::json!({}));
-    let refused = sum(&server, &["api_errors_total{", endpoint, "\"validation\""]);
-    assert_eq!(refused, 50.0);
+    let counted = sum(&server, &["api_errors_total{", endpoint, "\"validation\""]);
+    assert_eq!(counted, 50.0);
 }
 
-#[test]
-fn a_server_that_dies_midway_is_counted_and_does_not_end_the_run() {
-    let server = Process::start(&[]);
-    let asking = start(&server, &["--duration", "2s", "--connections", "2"]);
+#[rstest]
+#[case("predict")]
+#[case("grpc")]
+fn a_server_that_dies_midway_is_counted_and_does_not_end_the_run(#[case] protocol: &str) {
+    let server = serve();
+    let options = [
+        "--duration",
+        "2s",
+        "--connections",
+        "2",
+        "--protocol",
+        protocol,
+    ];
+    let asking = start(&server, &options);
     wait_until_asked(&server);
     drop(server);
     let output = asking.wait_with_output().unwrap();
@@ -232,32 +262,36 @@ fn without_a_single_success_the_run_fails_and_quotes_the_server() {
     );
 }
 
-#[test]
-fn an_unreachable_server_is_named() {
+#[rstest]
+#[case("predict", "GET {url}/health: connection refused")]
+#[case("grpc", "gRPC at {url}: connection refused")]
+fn an_unreachable_server_is_named(#[case] protocol: &str, #[case] said: &str) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
     let data = data("diabetes.csv").display().to_string();
-    let output = load(&["--url", &url, "--data", &data]).output().unwrap();
+    let options = ["--url", &url, "--data", &data, "--protocol", protocol];
+    let output = load(&options).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
-    let expected = format!(
-        "error: cannot ask the server for its model: GET {url}/health: connection refused\n"
-    );
+    let said = said.replace("{url}", &url);
+    let expected = format!("error: cannot ask the server for its model: {said}\n");
     assert_eq!(stderr(&output), expected);
 }
 
-#[test]
-fn a_server_that_never_answers_is_given_up() {
+#[rstest]
+#[case("predict", "/health: no answer within 100ms\n")]
+#[case("grpc", ": no answer within 100ms\n")]
+fn a_server_that_never_answers_is_given_up(#[case] protocol: &str, #[case] said: &str) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let data = data("diabetes.csv").display().to_string();
     let options = ["--url", &url, "--data", &data, "--timeout", "100ms"];
-    let output = load(&options).output().unwrap();
+    let output = load(&options)
+        .args(["--protocol", protocol])
+        .output()
+        .unwrap();
     assert_eq!(output.status.code(), Some(1));
-    assert!(
-        stderr(&output).ends_with("/health: no answer within 100ms\n"),
-        "{output:?}"
-    );
+    assert!(stderr(&output).ends_with(said), "{output:?}");
 }
 
 #[test]

@@ -20,8 +20,12 @@ const LONGEST: Duration = Duration::from_secs(24 * 3600);
 /// Options of `load`.
 #[derive(Debug, Clone, ClapArgs)]
 pub struct Args {
-    /// The server: http://HOST[:PORT][/PATH].
-    #[arg(long, default_value = "http://127.0.0.1:8080")]
+    /// The server: http://HOST[:PORT][/PATH]; for gRPC its port is 8081 if not told.
+    #[arg(
+        long,
+        default_value = "http://127.0.0.1:8080",
+        default_value_if("protocol", "grpc", "http://127.0.0.1:8081")
+    )]
     pub url: Url,
     /// CSV file with a header line and the features in any order; - reads standard input. An empty
     /// cell is sent as null.
@@ -79,6 +83,8 @@ pub enum Protocol {
     Predict,
     /// Open Inference Protocol: POST /v2/models/NAME/infer with one FP64 tensor.
     V2,
+    /// Open Inference Protocol: ModelInfer with one FP64 tensor.
+    Grpc,
 }
 
 impl Args {

@@ -1,5 +1,6 @@
 //! Asking the server, whatever the protocol.
 
+pub mod grpc;
 pub mod rest;
 
 use super::request::Request;
@@ -27,6 +28,57 @@ pub struct Served {
     pub model: String,
     /// Names of its features, in its order.
     pub features: Vec<String>,
+}
+
+impl Served {
+    /// # Errors
+    /// `NoFeatures`
+    fn new(model: String, features: Vec<String>) -> Result<Self, DescribeError> {
+        match features.is_empty() {
+            true => Err(DescribeError::NoFeatures { model }),
+            false => Ok(Self { model, features }),
+        }
+    }
+}
+
+/// Why it is not known what the server serves.
+#[derive(Debug, thiserror::Error)]
+pub enum DescribeError {
+    /// No answer.
+    #[error("{asked}")]
+    Unanswered {
+        /// The question.
+        asked: String,
+        /// Why.
+        source: Failure,
+    },
+    /// An answer without success.
+    #[error("{asked}: {status} {said}")]
+    Refused {
+        /// The question.
+        asked: String,
+        /// The answer's status.
+        status: String,
+        /// What the server says.
+        said: String,
+    },
+    /// An answer that is not what this server gives.
+    #[error("{asked}: this is no inference server")]
+    Other {
+        /// The question.
+        asked: String,
+        /// Why.
+        source: serde_json::Error,
+    },
+    /// A server without a model.
+    #[error("the server has no model")]
+    NoModel,
+    /// A model that takes nothing.
+    #[error("the model {model:?} takes no features")]
+    NoFeatures {
+        /// Its name.
+        model: String,
+    },
 }
 
 /// What the server answered.

@@ -12,6 +12,8 @@ use std::time::{Duration, Instant};
 pub struct Process {
     child: Child,
     pub address: SocketAddr,
+    /// Where it answers gRPC, if it does.
+    pub grpc: Option<SocketAddr>,
     lines: Arc<Mutex<Vec<String>>>,
 }
 
@@ -27,11 +29,12 @@ impl Process {
     pub fn spawn(mut serve: Command) -> Self {
         let mut child = serve.stderr(Stdio::piped()).spawn().unwrap();
         let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
-        let address = loop {
+        let (address, grpc) = loop {
             let line = log.next().expect("the server ended").unwrap();
-            if let Some((_, rest)) = line.split_once("\"address\":\"http") {
-                let (_, address) = rest.split_once("://").unwrap();
-                break address.split_once('"').unwrap().0.parse().unwrap();
+            if let Some(address) = quoted_after(&line, "\"address\":\"") {
+                let address = address.split_once("://").unwrap().1;
+                let grpc = quoted_after(&line, "\"grpc\":\"");
+                break (address.parse().unwrap(), grpc.map(|at| at.parse().unwrap()));
             }
         };
         let lines = Arc::<Mutex<Vec<String>>>::default();
@@ -42,6 +45,7 @@ impl Process {
         Self {
             child,
             address,
+            grpc,
             lines,
         }
     }
@@ -142,6 +146,11 @@ impl Process {
         stream.write_all(request).unwrap();
         read_all(stream)
     }
+}
+
+fn quoted_after<'a>(line: &'a str, key: &str) -> Option<&'a str> {
+    let (_, rest) = line.split_once(key)?;
+    Some(rest.split_once('"')?.0)
 }
 
 impl Drop for Process {

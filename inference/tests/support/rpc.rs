@@ -10,13 +10,7 @@ use tokio::task::JoinHandle;
 use tonic::Status;
 use tonic::transport::{Channel, Endpoint};
 
-/// Generated from the same `.proto` as the server's messages.
-#[allow(clippy::all, missing_debug_implementations)]
-pub mod client {
-    include!(concat!(env!("OUT_DIR"), "/client/inference.rs"));
-}
-
-pub use client::grpc_inference_service_client::GrpcInferenceServiceClient as Client;
+pub use inference::serve::grpc::proto::grpc_inference_service_client::GrpcInferenceServiceClient as Client;
 
 /// A running server.
 #[derive(Debug)]

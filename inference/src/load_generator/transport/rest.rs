@@ -5,7 +5,7 @@ mod connection;
 mod describe;
 mod url;
 
-pub use describe::{DescribeError, describe};
+pub use describe::describe;
 pub use url::{Url, UrlError};
 
 use super::{Answer, Client, Failure, Served, Verdict};

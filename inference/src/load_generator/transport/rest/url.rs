@@ -10,7 +10,7 @@ const EXPECTED: &str = "expected http://HOST[:PORT][/PATH]";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Url {
     /// Host and port, as sockets are opened.
-    pub(super) address: String,
+    pub(in crate::load_generator::transport) address: String,
     /// Host and port, as requests name them.
     pub(super) host: HeaderValue,
     /// Before every path: empty, or with a slash at its beginning and none at its end.
