@@ -286,3 +286,91 @@ fn no_request_fails_while_the_server_stops() {
         .sum();
     assert!(answered > 100, "{answered} answers");
 }
+
+/// A frame of HTTP/2 (RFC 9113, section 4.1).
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+    let stream = stream.to_be_bytes();
+    [&length[1..], &[kind, flags], &stream, payload].concat()
+}
+
+/// A client of gRPC that has said hello, and keeps to no rule after that.
+fn rude(server: &Process) -> TcpStream {
+    let mut stream = TcpStream::connect(server.grpc.unwrap()).unwrap();
+    stream
+        .write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+        .unwrap();
+    stream.write_all(&frame(4, 0, 0, &[])).unwrap();
+    stream
+}
+
+/// Kinds and payloads of the frames that the server sends until it closes the connection, or says
+/// nothing more for a while.
+fn frames(mut stream: TcpStream) -> Vec<(u8, Vec<u8>)> {
+    let patience = Some(Duration::from_secs(2));
+    stream.set_read_timeout(patience).unwrap();
+    let mut frames = Vec::new();
+    let mut head = [0; 9];
+    while stream.read_exact(&mut head).is_ok() {
+        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+        let mut payload = vec![0; length as usize];
+        stream.read_exact(&mut payload).unwrap();
+        frames.push((head[3], payload));
+    }
+    frames
+}
+
+const SETTINGS: u8 = 4;
+const GOAWAY: u8 = 7;
+const ENHANCE_YOUR_CALM: u32 = 11;
+
+#[test]
+fn clients_of_grpc_are_told_the_limits() {
+    let server = Process::start(&["--grpc", "127.0.0.1:0"]);
+    let frames = frames(rude(&server));
+    let (_, settings) = frames.iter().find(|(kind, _)| *kind == SETTINGS).unwrap();
+    let told = |id: u16| {
+        let mut entries = settings.chunks(6);
+        let entry = entries.find(|entry| entry[..2] == id.to_be_bytes())?;
+        Some(u32::from_be_bytes(entry[2..].try_into().unwrap()))
+    };
+    let (streams, headers) = (3, 6);
+    assert_eq!((told(streams), told(headers)), (Some(100), Some(16 * 1024)));
+}
+
+/// CVE-2023-44487: each request is taken back as soon as it is sent.
+#[test]
+fn rapid_resets_end_the_connection() {
+    let server = Process::start(&["--grpc", "127.0.0.1:0"]);
+    let mut stream = rude(&server);
+    // :method POST, :scheme http, :path /
+    let head = [0x83, 0x86, 0x84];
+    let cancel = 8_u32.to_be_bytes();
+    let attack: Vec<u8> = (0..1_000)
+        .flat_map(|at| {
+            let stream = 2 * at + 1;
+            [frame(1, 4 | 1, stream, &head), frame(3, 0, stream, &cancel)].concat()
+        })
+        .collect();
+    let _ = stream.write_all(&attack);
+    let frames = frames(stream);
+    let (_, goaway) = frames.iter().find(|(kind, _)| *kind == GOAWAY).unwrap();
+    let code = u32::from_be_bytes(goaway[4..8].try_into().unwrap());
+    assert_eq!(code, ENHANCE_YOUR_CALM);
+    assert_unharmed(&server);
+}
+
+#[test]
+fn headers_without_an_end_end_the_connection() {
+    let server = Process::start(&["--grpc", "127.0.0.1:0"]);
+    let mut stream = rude(&server);
+    stream.write_all(&frame(1, 0, 1, &[0x83])).unwrap();
+    // Literal fields without indexing: an empty name, and a value of 100 bytes.
+    let field = [&[0, 1, b'a', 100][..], &[b'x'; 100]].concat();
+    let continuation = frame(9, 0, 1, &field.repeat(100));
+    let begin = Instant::now();
+    while stream.write_all(&continuation).is_ok() {
+        assert!(begin.elapsed() < Duration::from_secs(20), "taken for ever");
+    }
+    assert_unharmed(&server);
+}

@@ -20,7 +20,9 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 use support::process::{Process, get, read_all, refusal};
+use support::rpc::Rpc;
 use support::{Answer, Behaviour, ROW, Server, made, request};
+use tonic::Code;
 
 const ROW_OF_MADE: &str = r#"{"a": 1, "b": 2}"#;
 
@@ -112,6 +114,46 @@ async fn every_route_asks_for_a_key_exactly_if_its_endpoint_needs_one() {
         }
     }
     assert!(asked >= 10, "{asked}");
+}
+
+#[rstest]
+#[case::live("ServerLive", false)]
+#[case::ready("ServerReady", false)]
+#[case::model_ready("ModelReady", false)]
+#[case::server("ServerMetadata", true)]
+#[case::model("ModelMetadata", true)]
+#[case::infer("ModelInfer", true)]
+#[case::statistics("ModelStatistics", true)]
+#[case::index("RepositoryIndex", true)]
+#[case::load("RepositoryModelLoad", true)]
+#[case::unload("RepositoryModelUnload", true)]
+#[tokio::test]
+async fn a_call_asks_for_a_key_where_rest_does(#[case] method: &str, #[case] needed: bool) {
+    let secrets = Secrets::new();
+    let rpc = Rpc::start(&secrets.server(Behaviour::Add));
+    for (key, expected) in [("", needed), ("wrong", needed), ("one", false)] {
+        let status = rpc
+            .call_with(method, &[("authorization", &bearer(key))], &[])
+            .await;
+        let refused = status.code() == Code::Unauthenticated;
+        assert_eq!(refused, expected, "{method} with {key:?}: {status:?}");
+    }
+}
+
+#[tokio::test]
+async fn calls_are_counted_for_their_keys() {
+    let secrets = Secrets::new();
+    let server = secrets.server(Behaviour::Add);
+    let rpc = Rpc::start(&server);
+    for key in ["one", "one", "two", "three"] {
+        let key = ("authorization", bearer(key));
+        let _ = rpc
+            .call_with("ServerMetadata", &[(key.0, &key.1)], &[])
+            .await;
+    }
+    assert_eq!(counted(&server, "alice", "success"), 2.0);
+    assert_eq!(counted(&server, "bob", "success"), 1.0);
+    assert_eq!(counted(&server, "unknown", "unauthorized"), 1.0);
 }
 
 #[rstest]

@@ -4,6 +4,8 @@
 
 mod support;
 
+use hyper_util::rt::TokioIo;
+use inference::serve::grpc::proto::ServerReadyRequest;
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use rstest::rstest;
 use rustls::crypto::ring;
@@ -18,6 +20,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use support::ROW;
 use support::process::{Process, get, post, read_all, refusal};
+use support::rpc::Client;
+use tokio_rustls::TlsConnector;
+use tonic::transport::{Channel, Endpoint, Error};
 
 /// A folder with a certificate and its key, and the certificates that a client trusts.
 struct Fixture {
@@ -143,6 +148,42 @@ fn a_client_of_another_protocol_is_refused() {
         error.to_string().contains("NoApplicationProtocol"),
         "{error}"
     );
+}
+
+/// A channel to the gRPC port, inside TLS, by a client that speaks `protocol`.
+async fn channel(fixture: &Fixture, server: &Process, protocol: &[u8]) -> Result<Channel, Error> {
+    let config = Arc::new(fixture.client(&[&rustls::version::TLS13], protocol));
+    let address = server.grpc.unwrap();
+    let connect = tower::service_fn(move |_| {
+        let connector = TlsConnector::from(Arc::clone(&config));
+        async move {
+            let stream = tokio::net::TcpStream::connect(address).await?;
+            let name = ServerName::try_from("localhost").unwrap();
+            connector.connect(name, stream).await.map(TokioIo::new)
+        }
+    });
+    let endpoint = Endpoint::from_static("http://localhost");
+    endpoint.connect_with_connector(connect).await
+}
+
+#[tokio::test]
+async fn grpc_is_answered_over_tls() {
+    let fixture = Fixture::new();
+    let server = fixture.start(&["--grpc", "127.0.0.1:0"]);
+    let channel = channel(&fixture, &server, b"h2").await.unwrap();
+    let ready = Client::new(channel)
+        .server_ready(ServerReadyRequest {})
+        .await;
+    assert!(ready.unwrap().into_inner().ready);
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_speak_http_2_gets_no_grpc() {
+    let fixture = Fixture::new();
+    let server = fixture.start(&["--grpc", "127.0.0.1:0"]);
+    let refused = channel(&fixture, &server, b"http/1.1").await.unwrap_err();
+    let causes = format!("{refused:?}");
+    assert!(causes.contains("NoApplicationProtocol"), "{causes}");
 }
 
 #[test]

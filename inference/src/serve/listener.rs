@@ -7,6 +7,7 @@ use axum::body::Body;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use socket2::SockRef;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,8 +31,9 @@ const SETTLE: Duration = Duration::from_millis(100);
 /// Pause after a failed accept: out of file descriptors, the next one would fail at once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Serves `router` on `listener`, inside TLS if there is an acceptor, until `stop` is done. Gives back the connections that are open
-/// then, each of which may still answer the request that it is at.
+/// Serves `router` on `listener`, inside TLS if there is an acceptor, until `stop` is done. Gives
+/// back the connections that are open then, each of which may still answer the request that it is
+/// at.
 pub async fn accept(
     listener: TcpListener,
     tls: Option<Acceptor>,
@@ -58,6 +60,10 @@ pub(super) async fn accept_until(
     converse: impl Fn(TcpStream, Option<OwnedSemaphorePermit>),
     stop: impl Future<Output = ()>,
 ) {
+    let converse = |stream, place| {
+        set_up(&stream);
+        converse(stream, place);
+    };
     tokio::select! {
         () = accept_all(&listener, &converse) => {}
         () = stop => {}
@@ -72,6 +78,13 @@ pub(super) async fn accept_until(
         streams.for_each(|stream| converse(stream, None));
     }
     tokio::time::sleep(SETTLE).await;
+}
+
+/// What cannot be set is only slower, or noticed later.
+fn set_up(stream: &TcpStream) {
+    // Without it an answer may wait for the client's acknowledgement of the one before.
+    let _ = stream.set_nodelay(true);
+    let _ = SockRef::from(stream).set_tcp_user_timeout(Some(PEER_GONE));
 }
 
 async fn accept_all(
@@ -120,9 +133,6 @@ struct Conversation {
 impl Conversation {
     /// Goes on in a task of its own.
     fn begin(self, stream: TcpStream, tls: Option<Acceptor>) {
-        // Without it an answer may wait for the client's acknowledgement of the one before.
-        let _ = stream.set_nodelay(true);
-        let _ = socket2::SockRef::from(&stream).set_tcp_user_timeout(Some(PEER_GONE));
         match tls {
             None => drop(tokio::spawn(self.answer(stream))),
             Some(tls) => drop(tokio::spawn(async move {

@@ -70,8 +70,6 @@ pub(super) async fn accept(
 ) -> Open {
     let open = Open::default();
     let converse = |stream: TcpStream, place| {
-        // Without it an answer may wait for the client's acknowledgement of the one before.
-        let _ = stream.set_nodelay(true);
         let (router, stop, tls) = (router.clone(), open.stop.subscribe(), tls.clone());
         tokio::spawn(async move {
             match tls {
