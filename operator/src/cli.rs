@@ -1,23 +1,27 @@
 //! The command line.
 
 use crate::api::ModelService;
-use crate::controller::{self, Clients};
+use crate::clients::Clients;
+use crate::controller;
+use crate::election::Election;
+use crate::leadership::{Leadership, leadership};
 use crate::metrics::Metrics;
 use crate::plan::Settings;
 use crate::render::{Children, render};
 use crate::validate::validate;
 use crate::world::World;
-use crate::{admin, yaml};
-use anyhow::{Context as _, Result, bail};
+use crate::{admin, meta, yaml};
+use anyhow::{Context as _, Result, anyhow, bail};
 use clap::{Parser, Subcommand};
-use kube::{Client, Config, CustomResourceExt};
+use futures::FutureExt as _;
+use kube::{Api, Config, CustomResourceExt};
 use std::fs;
 use std::io::Read;
 use std::net::SocketAddr;
-use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
+use tracing_subscriber::EnvFilter;
 
 /// Serves and monitors machine-learning models on Kubernetes.
 #[derive(Debug, Parser)]
@@ -34,6 +38,10 @@ enum Command {
         /// Where metrics and health are served.
         #[arg(long, env = "ADMIN_ADDRESS", default_value = "0.0.0.0:8080")]
         admin: SocketAddr,
+        /// Namespace of the Lease by which several operators agree who of them works; by default
+        /// that of the kubeconfig or of the pod.
+        #[arg(long)]
+        lease_namespace: Option<String>,
         #[command(flatten)]
         settings: Settings,
     },
@@ -53,7 +61,11 @@ impl Cli {
     /// Does what the command line says.
     pub fn execute(self) -> Result<()> {
         match self.command {
-            Command::Run { admin, settings } => run(admin, settings)?,
+            Command::Run {
+                admin,
+                lease_namespace,
+                settings,
+            } => run(admin, lease_namespace, settings)?,
             Command::Crd => print!("{}", crd()?),
             Command::Render { file, settings } => {
                 let text = read(&file).with_context(|| format!("cannot read {file}"))?;
@@ -115,15 +127,20 @@ fn objects(ms: &ModelService, settings: &Settings) -> Result<String> {
 }
 
 #[tokio::main]
-async fn run(address: SocketAddr, settings: Settings) -> Result<()> {
-    tracing_subscriber::fmt()
-        .json()
-        .with_env_filter(
-            tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into()),
-        )
-        .init();
-    let clients = connect().await.context("cannot reach a cluster")?;
+async fn run(
+    address: SocketAddr,
+    lease_namespace: Option<String>,
+    settings: Settings,
+) -> Result<()> {
+    log();
+    let config = Config::infer().await.context("cannot find a cluster")?;
+    let namespace = lease_namespace.unwrap_or_else(|| config.default_namespace.clone());
     let metrics = Metrics::new().context("cannot register metrics")?;
+    let (term, leadership) = leadership();
+    let clients = Clients::new(&config, leadership.clone(), metrics.calls());
+    let clients = clients.context("cannot reach the cluster")?;
+    let leases = Api::namespaced(clients.lease.clone(), &namespace);
+    let mut election = Election::new(leases, meta::MANAGER, identity(), term);
     let (ready, is_ready) = watch::channel(false);
     let listener = TcpListener::bind(address)
         .await
@@ -131,24 +148,43 @@ async fn run(address: SocketAddr, settings: Settings) -> Result<()> {
     let admin = admin::router(metrics.clone(), is_ready);
     let admin = tokio::spawn(async move { axum::serve(listener, admin).await });
     tracing::info!(%address, image = settings.inference_image, "started");
-    let stop = stop_signal()?;
-    controller::run(clients, settings, metrics, ready, stop).await;
+    let stop = stop_signal()?.boxed().shared();
+    let ended = tokio::select! {
+        () = controller::run(clients, settings, metrics.clone(), ready, stop.clone()) => Ok(()),
+        () = stopped_standing_by(stop, &leadership) => Ok(()),
+        () = reign(&mut election, &metrics) => Err(anyhow!("another operator may lead by now")),
+    };
+    election.release().await;
     admin.abort();
     tracing::info!("stopped");
-    Ok(())
+    ended
 }
 
-async fn connect() -> Result<Clients> {
-    let config = Config::infer().await?;
-    let mut work = config.clone();
-    // kube's own retries obey any Retry-After and its calls have no deadline: one odd answer
-    // would park a reconcile for a day.
-    work.default_retry = false;
-    work.read_timeout = Some(Duration::from_secs(15));
-    Ok(Clients {
-        watch: Client::try_from(config)?,
-        work: Client::try_from(work)?,
-    })
+fn log() {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into());
+    let log = tracing_subscriber::fmt().json();
+    log.with_env_filter(filter).init();
+}
+
+/// A name that no other operator has, however often a pod of the same name starts.
+fn identity() -> String {
+    let host = std::env::var("HOSTNAME").unwrap_or_else(|_| meta::MANAGER.to_owned());
+    format!("{host}_{:016x}", fastrand::u64(..))
+}
+
+/// Wins the lease and keeps it; ends when it is lost.
+async fn reign(election: &mut Election, metrics: &Metrics) {
+    election.win().await;
+    metrics.leads();
+    election.keep().await;
+}
+
+/// Ends at once where there is nothing under way.
+async fn stopped_standing_by(stop: impl Future<Output = ()>, leadership: &Leadership) {
+    stop.await;
+    if leadership.holds() {
+        std::future::pending::<()>().await;
+    }
 }
 
 fn stop_signal() -> Result<impl Future<Output = ()> + Send + Sync + 'static> {

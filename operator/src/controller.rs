@@ -4,20 +4,23 @@ use crate::api::ModelService;
 use crate::apply::{Applied, Applier, Owner};
 use crate::backoff::{self, Backoff, WatchBackoff};
 use crate::caches::{self, Caches};
+use crate::clients::Clients;
 use crate::error::{Error, Retry};
+use crate::leadership::Leadership;
 use crate::meta;
 use crate::metrics::Metrics;
 use crate::observe::observe;
 use crate::plan::{Plan, Settings};
 use crate::render::{Children, render};
 use crate::status::{Verdict, publish::publish, status};
+use crate::turns::Turns;
 use crate::validate::validate;
 use crate::world::World;
 use futures::{FutureExt, StreamExt};
 use kube::runtime::WatchStreamExt;
-use kube::runtime::controller::{Action, Config, Controller};
+use kube::runtime::controller::{Action, Controller};
 use kube::runtime::events::{Recorder, Reporter};
-use kube::runtime::reflector::{self, Store};
+use kube::runtime::reflector::{self, ObjectRef, Store};
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, Client, ResourceExt};
 use std::collections::HashSet;
@@ -26,24 +29,16 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 
-/// Reconciles that run at once.
-const CONCURRENCY: u16 = 16;
 /// After this long a reconcile is given up, so that an API server that never answers cannot
 /// wedge a ModelService. Shorter than a pod's termination grace.
 const DEADLINE: Duration = Duration::from_secs(25);
 
-/// The clients that the controller works with.
-#[expect(missing_debug_implementations, reason = "kube's client has none")]
-pub struct Clients {
-    /// For watches, which bring their own time-outs.
-    pub watch: Client,
-    /// For everything else: each call has a deadline.
-    pub work: Client,
-}
-
 /// What every reconcile needs.
 struct Context {
     client: Client,
+    store: Store<ModelService>,
+    leadership: Leadership,
+    turns: Turns,
     caches: Arc<Caches>,
     ready: watch::Receiver<bool>,
     applier: Applier,
@@ -53,8 +48,8 @@ struct Context {
     backoff: Backoff,
 }
 
-/// Runs until `shutdown` completes and the reconciles under way have ended. `ready` is set once
-/// every cache is filled.
+/// Runs until `shutdown` completes and the reconciles under way have ended. The caches fill at
+/// once, and `ready` is set when they are full; reconciles begin when this operator leads.
 pub async fn run(
     clients: Clients,
     settings: Settings,
@@ -62,12 +57,22 @@ pub async fn run(
     ready: watch::Sender<bool>,
     shutdown: impl Future<Output = ()> + Send + Sync + 'static,
 ) {
-    let (caches, triggers, all_triggers) = caches::start(&clients.watch);
+    let Clients {
+        watch,
+        work,
+        leadership,
+        ..
+    } = clients;
+    let (caches, triggers, all_triggers) = caches::start(&watch);
     let caches = Arc::new(caches);
+    let (store, writer) = reflector::store();
     let context = Arc::new(Context {
-        applier: Applier::new(clients.work.clone()),
-        recorder: Recorder::new(clients.work.clone(), Reporter::from(meta::MANAGER)),
-        client: clients.work,
+        applier: Applier::new(work.clone()),
+        recorder: Recorder::new(work.clone(), Reporter::from(meta::MANAGER)),
+        client: work,
+        store: store.clone(),
+        leadership,
+        turns: Turns::default(),
         caches: Arc::clone(&caches),
         ready: ready.subscribe(),
         backoff: Backoff::default(),
@@ -79,21 +84,27 @@ pub async fn run(
         ready.send_replace(true);
         tracing::info!("all caches are filled");
     });
-    let (store, writer) = reflector::store();
     let services = watcher(
-        Api::all(clients.watch),
+        Api::all(watch),
         watcher::Config::default().timeout(60).page_size(100),
     )
     .modify(|ms: &mut ModelService| ms.managed_fields_mut().clear())
     .backoff(WatchBackoff::default())
     .reflect(writer)
-    .inspect(forget_deleted(Arc::clone(&context), store.clone()))
+    .inspect(forget_deleted(Arc::clone(&context)))
     .applied_objects();
+    let end = {
+        let context = Arc::clone(&context);
+        async move {
+            shutdown.await;
+            context.turns.close();
+        }
+    };
+    // Without a limit of its own: turns limit what runs at once, and fairly.
     Controller::for_stream(services, store)
-        .with_config(Config::default().concurrency(CONCURRENCY))
         .reconcile_on(triggers)
         .reconcile_all_on(all_triggers)
-        .graceful_shutdown_on(shutdown)
+        .graceful_shutdown_on(end)
         .run(
             reconcile,
             |ms, error, context| retry(&ms, error, &context),
@@ -109,13 +120,10 @@ pub async fn run(
 
 /// Frees what was remembered of ModelServices that are gone: at once of one whose deletion was
 /// told, and after each list of those whose deletion was not.
-fn forget_deleted(
-    context: Arc<Context>,
-    store: Store<ModelService>,
-) -> impl FnMut(&watcher::Result<Event<ModelService>>) {
+fn forget_deleted(context: Arc<Context>) -> impl FnMut(&watcher::Result<Event<ModelService>>) {
     move |event| match event {
         Ok(Event::Delete(ms)) => context.forget(ms),
-        Ok(Event::InitDone) => context.forget_all_but(&store.state()),
+        Ok(Event::InitDone) => context.forget_all_but(&context.store.state()),
         Ok(Event::Init | Event::InitApply(_) | Event::Apply(_)) => {}
         Err(error) => tracing::warn!(%error, kind = "ModelService", "watch interrupted"),
     }
@@ -140,8 +148,23 @@ impl Context {
     }
 }
 
-/// One reconcile: bounded in time, a panic contained.
+/// Waits for its turn, and reconciles what the ModelService is by then.
 async fn reconcile(ms: Arc<ModelService>, context: Arc<Context>) -> Result<Action, Arc<Error>> {
+    let waiting = context.metrics.wait();
+    context.leadership.begin().await;
+    let namespace = ms.namespace().unwrap_or_default();
+    let turn = context.turns.take(&namespace).await;
+    drop(waiting);
+    match (turn, context.store.get(&ObjectRef::from_obj(&*ms))) {
+        // Thousands may wait: only what runs is worth its memory.
+        (Some(_turn), Some(ms)) => Box::pin(guarded(ms, context)).await,
+        // The operator ends, or the ModelService is gone.
+        _ => Ok(Action::await_change()),
+    }
+}
+
+/// One reconcile: bounded in time, a panic contained.
+async fn guarded(ms: Arc<ModelService>, context: Arc<Context>) -> Result<Action, Arc<Error>> {
     let _guard = context.metrics.reconcile();
     let work = AssertUnwindSafe(settle(&ms, &context)).catch_unwind();
     let outcome = tokio::time::timeout(DEADLINE, work).await;

@@ -1,6 +1,7 @@
 //! The operator's own metrics.
 
 use crate::api::{ConditionStatus, ConditionType, ModelService, ModelServiceStatus};
+use crate::clients::Calls;
 use crate::error::Category;
 use kube::ResourceExt;
 use prometheus::{
@@ -21,6 +22,9 @@ pub struct Metrics {
     conditions: IntGaugeVec,
     replicas: IntGaugeVec,
     info: IntGaugeVec,
+    waiting: IntGauge,
+    leader: IntGauge,
+    calls: Calls,
     /// The version label of every `modelservice_info` series.
     versions: Arc<Mutex<HashMap<Name, String>>>,
 }
@@ -57,6 +61,15 @@ impl Metrics {
                 &["category"],
             )?,
             active: IntGauge::new("modelservice_reconciles_active", "Reconciles running now.")?,
+            waiting: IntGauge::new(
+                "modelservice_reconciles_waiting",
+                "ModelServices that wait for their turn to be reconciled.",
+            )?,
+            leader: IntGauge::new(
+                "modelservice_leader",
+                "1 while this operator leads, 0 while it stands by.",
+            )?,
+            calls: Calls::new()?,
             conditions: gauge(
                 "modelservice_status_condition",
                 "1 for the status that a condition has, else 0.",
@@ -90,6 +103,9 @@ impl Metrics {
             conditions,
             replicas,
             info,
+            waiting,
+            leader,
+            calls,
             versions: _,
         } = self;
         registry.register(Box::new(duration.clone()))?;
@@ -98,9 +114,28 @@ impl Metrics {
         registry.register(Box::new(conditions.clone()))?;
         registry.register(Box::new(replicas.clone()))?;
         registry.register(Box::new(info.clone()))?;
+        registry.register(Box::new(waiting.clone()))?;
+        registry.register(Box::new(leader.clone()))?;
+        registry.register(Box::new(calls.metric()))?;
         registry.register(Box::new(
             prometheus::process_collector::ProcessCollector::for_self(),
         ))
+    }
+
+    /// Counts the calls of the API server.
+    pub const fn calls(&self) -> &Calls {
+        &self.calls
+    }
+
+    /// Notes that this operator leads.
+    pub fn leads(&self) {
+        self.leader.set(1);
+    }
+
+    /// Counts a ModelService as waiting until the guard is dropped.
+    pub fn wait(&self) -> WaitGuard<'_> {
+        self.waiting.inc();
+        WaitGuard(&self.waiting)
     }
 
     /// Counts and times a reconcile until the guard is dropped, however it ends.
@@ -195,6 +230,16 @@ impl Metrics {
         let mut text = Vec::new();
         TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
         Ok(text)
+    }
+}
+
+/// A ModelService that waits for its turn.
+#[derive(Debug)]
+pub struct WaitGuard<'a>(&'a IntGauge);
+
+impl Drop for WaitGuard<'_> {
+    fn drop(&mut self) {
+        self.0.dec();
     }
 }
 

@@ -1,6 +1,7 @@
 //! The control plane under test, the operator that runs against it, and kubectl.
 
 use crate::kubectl::{self, condition, eventually, kubectl};
+use k8s_openapi::ByteString;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
@@ -11,7 +12,7 @@ use std::time::Duration;
 static PEACE: RwLock<()> = RwLock::new(());
 static OPERATOR: LazyLock<Mutex<Operator>> = LazyLock::new(|| {
     install();
-    Mutex::new(Operator { process: start() })
+    Mutex::new(Operator::start("operator"))
 });
 
 /// How long a test waits for what must happen.
@@ -215,9 +216,91 @@ pub(crate) fn install_monitoring_kinds() {
     }
 }
 
-/// The operator's process.
+/// The process of an operator.
 pub(crate) struct Operator {
     process: Child,
+    /// What the audit log calls its token.
+    credential: String,
+}
+
+impl Operator {
+    /// Starts one that is called `name` in its files, with a token of its own.
+    pub(crate) fn start(name: &str) -> Self {
+        let kubeconfig = kubeconfig_of_account();
+        let token = kubeconfig["users"][0]["user"]["token"].as_str().unwrap();
+        let credential = credential(token);
+        let file = directory().join(format!("{name}.kubeconfig"));
+        std::fs::write(&file, kubeconfig.to_string()).unwrap();
+        Self {
+            process: start(file, directory().join(format!("{name}.log"))),
+            credential,
+        }
+    }
+
+    /// As `kill -SIGNAL` does.
+    pub(crate) fn signal(&self, signal: &str) {
+        let pid = self.process.id().to_string();
+        let sent = Command::new("kill").args([signal, &pid]).status();
+        assert!(sent.unwrap().success());
+    }
+
+    /// Whether it succeeded in the end, which must come soon.
+    pub(crate) fn end(&mut self) -> bool {
+        let end = eventually("the operator to end", PATIENCE, || {
+            self.process.try_wait().unwrap().ok_or(None)
+        });
+        end.success()
+    }
+
+    /// Its writes, but for those of the lease, by the audit log: when each began.
+    pub(crate) fn writes(&self) -> Vec<String> {
+        let log = std::fs::read_to_string(directory().join("audit.log")).unwrap();
+        let entries = log
+            .lines()
+            .filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let writes = entries.filter(|entry| {
+            let id = &entry["user"]["extra"]["authentication.kubernetes.io/credential-id"][0];
+            let verb = entry["verb"].as_str().unwrap_or_default();
+            id == &json!(self.credential)
+                && !["get", "list", "watch"].contains(&verb)
+                && entry["objectRef"]["resource"] != "leases"
+        });
+        let time = |entry: Value| {
+            entry["requestReceivedTimestamp"]
+                .as_str()
+                .unwrap()
+                .to_owned()
+        };
+        writes.map(time).collect()
+    }
+}
+
+/// The id in a token, as the audit log has it.
+fn credential(token: &str) -> String {
+    let claims = token.split('.').nth(1).unwrap();
+    let mut claims = claims.replace('-', "+").replace('_', "/");
+    while !claims.len().is_multiple_of(4) {
+        claims.push('=');
+    }
+    let claims: ByteString = serde_json::from_value(json!(claims)).unwrap();
+    let claims: Value = serde_json::from_slice(&claims.0).unwrap();
+    format!("JTI={}", claims["jti"].as_str().unwrap())
+}
+
+/// Ends the operator by SIGTERM, lets `meanwhile` happen, and starts another.
+pub(crate) fn while_another_leads(meanwhile: impl FnOnce()) {
+    let mut operator = OPERATOR.lock().unwrap();
+    operator.signal("-TERM");
+    assert!(operator.end());
+    meanwhile();
+    *operator = Operator::start("operator");
+}
+
+/// Who holds the lease.
+pub(crate) fn lease_holder() -> Option<String> {
+    let lease = kubectl::get(NAMESPACE, "lease", RELEASE)?;
+    let holder = lease["spec"]["holderIdentity"].as_str()?;
+    Some(holder.to_owned())
 }
 
 /// Stops the operator, lets `meanwhile` happen, and starts it again.
@@ -225,9 +308,15 @@ pub(crate) fn while_stopped(meanwhile: impl FnOnce()) {
     let mut operator = OPERATOR.lock().unwrap();
     operator.process.kill().unwrap();
     operator.process.wait().unwrap();
+    // Else its successor would wait for the end of its lease.
+    kubectl(
+        &["--namespace", NAMESPACE, "delete", "lease", RELEASE],
+        None,
+    )
+    .unwrap();
     meanwhile();
     let before = times_filled();
-    operator.process = start();
+    *operator = Operator::start("operator");
     eventually("the caches to fill", PATIENCE, || {
         if times_filled() > before {
             Ok(())
@@ -245,10 +334,10 @@ fn times_filled() -> usize {
 
 /// Starts the operator as its service account. It ends with the test process: the thread that
 /// starts it lives as long, and its death is the operator's signal to go.
-fn start() -> Child {
+fn start(kubeconfig: PathBuf, log: PathBuf) -> Child {
     let (sender, receiver) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
-        sender.send(spawn()).unwrap();
+        sender.send(spawn(&kubeconfig, &log)).unwrap();
         loop {
             std::thread::park();
         }
@@ -256,13 +345,11 @@ fn start() -> Child {
     receiver.recv().unwrap()
 }
 
-fn spawn() -> Child {
-    let kubeconfig = directory().join("operator.kubeconfig");
-    std::fs::write(&kubeconfig, kubeconfig_of_account().to_string()).unwrap();
+fn spawn(kubeconfig: &Path, log: &Path) -> Child {
     let log = std::fs::File::options()
         .create(true)
         .append(true)
-        .open(directory().join("operator.log"))
+        .open(log)
         .unwrap();
     Command::new("setpriv")
         .args([
@@ -272,6 +359,8 @@ fn spawn() -> Child {
             "run",
             "--admin",
             "127.0.0.1:0",
+            "--lease-namespace",
+            NAMESPACE,
         ])
         .args(["--monitor-label", "release=kube-prometheus-stack"])
         .env("KUBECONFIG", kubeconfig)

@@ -10,6 +10,7 @@
 
 mod cluster;
 mod conditions;
+mod election;
 #[path = "../support/kubectl.rs"]
 mod kubectl;
 mod lifecycle;

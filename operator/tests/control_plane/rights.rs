@@ -10,11 +10,12 @@ type Right = (String, String, String);
 
 fn granted() -> BTreeSet<Right> {
     let chart = chart();
-    let role = chart
+    let roles = chart
         .split("\n---")
-        .find(|part| part.contains("kind: ClusterRole\n"))
-        .unwrap();
-    let role: Value = operator::yaml::parse(role).unwrap();
+        .filter(|part| part.contains("\nkind: ClusterRole\n") || part.contains("\nkind: Role\n"));
+    let roles: Vec<Value> = roles
+        .map(|role| operator::yaml::parse(role).unwrap())
+        .collect();
     let texts = |value: &Value| -> Vec<String> {
         value
             .as_array()
@@ -24,7 +25,10 @@ fn granted() -> BTreeSet<Right> {
             .collect()
     };
     let mut rights = BTreeSet::new();
-    for rule in role["rules"].as_array().unwrap() {
+    let rules = roles
+        .iter()
+        .flat_map(|role| role["rules"].as_array().unwrap());
+    for rule in rules {
         for group in texts(&rule["apiGroups"]) {
             for resource in texts(&rule["resources"]) {
                 let verbs = texts(&rule["verbs"]).into_iter();

@@ -48,7 +48,7 @@ pub(crate) fn get(namespace: &str, kind: &str, name: &str) -> Option<Value> {
 pub(crate) fn eventually<T>(
     what: &str,
     within: Duration,
-    attempt: impl Fn() -> Result<T, Option<Value>>,
+    mut attempt: impl FnMut() -> Result<T, Option<Value>>,
 ) -> T {
     let start = Instant::now();
     loop {
