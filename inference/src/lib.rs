@@ -10,11 +10,13 @@
 #![forbid(unsafe_code)]
 
 pub mod artifact;
+pub mod capped;
 pub mod cli;
 pub mod engine;
 pub mod evaluate;
 pub mod load;
 pub mod load_generator;
+pub mod memory_limit;
 pub mod model;
 pub mod names;
 pub mod object;

@@ -13,6 +13,7 @@
 pub mod access;
 pub mod admission;
 pub mod app;
+pub mod budget;
 pub mod compression;
 pub mod decode;
 pub mod docs;
@@ -22,6 +23,7 @@ pub mod feedback;
 pub mod file_watch;
 pub mod grpc;
 pub mod health;
+pub mod job;
 pub mod kserve_v1;
 pub mod listener;
 pub mod logs;
@@ -58,6 +60,7 @@ use futures::future::OptionFuture;
 use shutdown::Signals;
 use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -78,14 +81,24 @@ pub fn run(args: Args) -> Result<(), StartError> {
     logs::start();
     let drain_delay = args.drain_delay();
     let config = settings::resolve(args).map_err(StartError::Config);
-    let config = config.inspect_err(|error| tracing::error!("{error}"))?;
-    start(&config, drain_delay).inspect_err(|error| {
-        tracing::error!("{error}");
-        if let Some(path) = &config.termination_log {
-            // Were this to fail too, the log above would still have the reason.
-            let _ = std::fs::write(path, error.to_string());
-        }
-    })
+    let config = config.inspect_err(|error| report(error, in_container()))?;
+    let termination_log = config.termination_log.as_deref().map(Path::new);
+    start(&config, drain_delay).inspect_err(|error| report(error, termination_log))
+}
+
+fn report(error: &StartError, termination_log: Option<&Path>) {
+    tracing::error!("{error}");
+    if let Some(path) = termination_log {
+        // Were this to fail too, the log above would still have the reason.
+        let _ = std::fs::write(path, error.to_string());
+    }
+}
+
+/// Where Kubernetes expects the reason, if that is where this runs: a configuration that cannot be
+/// read does not say it.
+fn in_container() -> Option<&'static Path> {
+    let path = Path::new("/dev/termination-log");
+    path.exists().then_some(path)
 }
 
 /// Why the server could not start. Displayed as `Reason: message`.

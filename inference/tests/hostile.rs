@@ -287,6 +287,55 @@ fn no_request_fails_while_the_server_stops() {
     assert!(answered > 100, "{answered} answers");
 }
 
+/// As many clients at once send a body that is as large as it may be.
+fn all_at_once(server: &Process, path: &str, body: &[u8]) {
+    let head = head(path, &format!("content-length: {}\r\n", body.len()));
+    std::thread::scope(|scope| {
+        for _ in 0..64 {
+            scope.spawn(|| {
+                let mut stream = server.connect();
+                // Refused ones are closed before they have sent it all.
+                let _ = stream
+                    .write_all(&head)
+                    .and_then(|()| stream.write_all(body));
+                let _ = stream.read(&mut [0; 1024]);
+            });
+        }
+    });
+}
+
+#[rstest]
+#[case::ground_truth("/feedback", "[", "0,", "0]")]
+#[case::rows("/predict", "[", "[1,2,3,4,5,6,7,8],", "[]]")]
+#[case::shape(
+    "/v2/models/diabetes/infer",
+    r#"{"inputs":[{"name":"x","shape":["#,
+    "1,",
+    "1]}]}"
+)]
+#[case::tensors(
+    "/v2/models/diabetes/infer",
+    r#"{"inputs":["#,
+    r#"{"name":"","shape":[],"datatype":""},"#,
+    "{}]}"
+)]
+fn many_large_bodies_take_no_more_memory_than_there_is_for_them(
+    #[case] path: &str,
+    #[case] begin: &str,
+    #[case] element: &str,
+    #[case] end: &str,
+) {
+    const LARGEST_BODY: usize = 8 << 20;
+    const BUDGET: u64 = 256 << 20;
+    let server = Process::start(&[]);
+    let count = (LARGEST_BODY - begin.len() - end.len()) / element.len();
+    let body = [begin, &element.repeat(count), end].concat();
+    all_at_once(&server, path, body.as_bytes());
+    let peak = server.peak();
+    assert!(peak < BUDGET + MOST_MEMORY, "{peak} bytes at most");
+    assert_unharmed(&server);
+}
+
 /// A frame of HTTP/2 (RFC 9113, section 4.1).
 fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len()).unwrap().to_be_bytes();

@@ -109,6 +109,43 @@ async fn work_past_the_deadline_is_given_up() {
     assert_eq!(errors(&server, "/predict", "timeout"), 1.0);
 }
 
+#[tokio::test]
+async fn the_deadline_counts_from_the_head_through_body_and_queue() {
+    let server = limited(Behaviour::Slow, |limits| {
+        limits.request_timeout_ms = 500;
+        limits.max_concurrent_requests = 1;
+    });
+    let (mut sender, body) = endless();
+    let late = tokio::spawn({
+        let server = server.clone();
+        async move { server.send(request(Method::POST, "/predict", body)).await }
+    });
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let first = tokio::spawn({
+        let server = server.clone();
+        async move { server.post("/predict", r#"{"a": 1}"#).await }
+    });
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    sender.send_data(Bytes::from(r#"{"a": 1}"#)).await.unwrap();
+    drop(sender);
+    // Alone it would take as long as the first, after that.
+    assert_eq!(late.await.unwrap().status, StatusCode::GATEWAY_TIMEOUT);
+    assert_eq!(first.await.unwrap().status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn what_nobody_waits_for_is_not_counted_as_predicted() {
+    let server = Server::made(Behaviour::Slow);
+    let predicted = r#"predictions_total{model_version="v7",outcome="value"}"#;
+    let answer = server.post("/predict", r#"{"a": 1}"#);
+    let given_up = tokio::time::timeout(Duration::from_millis(50), answer).await;
+    assert!(given_up.is_err());
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(server.metric(predicted), 0.0);
+    server.post("/predict", r#"{"a": 1}"#).await;
+    assert_eq!(server.metric(predicted), 1.0);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_few_requests_over_the_limit_wait_and_all_others_are_refused_at_once() {
     let server = limited(Behaviour::Slow, |limits| limits.max_concurrent_requests = 1);

@@ -54,10 +54,16 @@ impl Fixture {
 
 /// The built-in model under another version.
 fn model(version: &str) -> Vec<u8> {
+    renamed(version, "diabetes")
+}
+
+/// The same under another name.
+fn renamed(version: &str, name: &str) -> Vec<u8> {
     let packed = inference::load::builtin(contract::config::Builtin::Diabetes);
     let unpacked = flate2::read::GzDecoder::new(packed);
     let mut json: serde_json::Value = serde_json::from_reader(unpacked).unwrap();
     json["manifest"]["version"] = version.into();
+    json["manifest"]["name"] = name.into();
     serde_json::to_vec(&json).unwrap()
 }
 
@@ -82,6 +88,37 @@ fn a_changed_file_reloads_by_itself() {
     let fixture = Fixture::new();
     fixture.replace(&model("two"));
     fixture.await_version("two");
+}
+
+#[test]
+fn another_model_of_the_same_version_is_told_apart() {
+    let fixture = Fixture::new();
+    let mut other = model("one");
+    other.push(b'\n');
+    fixture.replace(&other);
+    let begin = Instant::now();
+    while fixture.version() == "one" {
+        assert!(begin.elapsed() < Duration::from_secs(20), "not replaced");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let version = fixture.version();
+    assert!(
+        version.starts_with("one-") && version.len() == 12,
+        "{version}"
+    );
+    fixture.replace(&model("two"));
+    fixture.await_version("two");
+}
+
+#[test]
+fn a_model_of_another_name_is_found_where_the_one_before_was() {
+    let fixture = Fixture::new();
+    fixture.replace(&renamed("two", "another"));
+    fixture.await_version("two");
+    let ready = support::process::get("/v2/models/diabetes/ready");
+    let answer = fixture.server.talk(&ready);
+    assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
+    fixture.server.await_log("the model keeps its name");
 }
 
 #[test]

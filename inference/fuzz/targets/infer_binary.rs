@@ -7,10 +7,12 @@
 use contract::config::{Limits, ModelConfig};
 use inference::load::load;
 use inference::serve::error::Error;
+use inference::serve::job::{Deadline, Job};
 use inference::serve::open_inference::{Body, Framing, answer};
 use inference::serve::served::Served;
 use serde_json::{Value, json};
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
 #[cfg(fuzzing)]
 libfuzzer_sys::fuzz_target!(|data: &[u8]| run(data));
@@ -19,13 +21,17 @@ const WIDTH: usize = 8;
 const LONGEST_ERROR: usize = 1000;
 
 /// The built-in model.
-static SERVED: LazyLock<Served> = LazyLock::new(|| {
+static SERVED: LazyLock<Arc<Served>> = LazyLock::new(|| {
     let limits = Limits {
         max_batch_rows: 8,
         ..Limits::default()
     };
-    Served::new(load(&ModelConfig::default()).unwrap(), limits).unwrap()
+    Arc::new(Served::new(load(&ModelConfig::default()).unwrap(), limits).unwrap())
 });
+
+fn job() -> Job {
+    Job::new(Arc::clone(&SERVED), Deadline::after(Duration::MAX))
+}
 
 pub(crate) fn run(data: &[u8]) {
     let Some((length, body)) = data.split_first_chunk() else {
@@ -34,14 +40,14 @@ pub(crate) fn run(data: &[u8]) {
     match usize::from(u16::from_le_bytes(*length)) {
         0 => check_raw(body),
         length => {
-            let _ = judged(answer(&SERVED, Framing::Mixed(length), body));
+            let _ = judged(answer(&job(), Framing::Mixed(length), body));
         }
     }
 }
 
 /// A body of nothing but rows of FP64.
 fn check_raw(body: &[u8]) {
-    let Some(raw) = judged(answer(&SERVED, Framing::Raw, body)) else {
+    let Some(raw) = judged(answer(&job(), Framing::Raw, body)) else {
         return;
     };
     let (values, _) = body.as_chunks();
@@ -49,7 +55,7 @@ fn check_raw(body: &[u8]) {
     let shape = [values.len() / WIDTH, WIDTH];
     let input = json!({"name": "rows", "datatype": "FP64", "shape": shape, "data": values});
     let request = json!({ "inputs": [input], "outputs": [{ "name": "outcome" }] });
-    let written = answer(&SERVED, Framing::Json, request.to_string().as_bytes()).unwrap();
+    let written = answer(&job(), Framing::Json, request.to_string().as_bytes()).unwrap();
     let written: Value = serde_json::from_slice(&written.bytes).unwrap();
     let outcomes = written["outputs"][0]["data"].as_array().unwrap();
     let outcomes = outcomes.iter().map(|outcome| outcome.as_i64().unwrap());

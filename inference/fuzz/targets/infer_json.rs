@@ -4,10 +4,12 @@
 
 use contract::config::{Limits, ModelConfig};
 use inference::load::load;
+use inference::serve::job::{Deadline, Job};
 use inference::serve::open_inference::{Body, Framing, answer};
 use inference::serve::served::Served;
 use serde_json::Value;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
 #[cfg(fuzzing)]
 libfuzzer_sys::fuzz_target!(|data: &[u8]| run(data));
@@ -16,18 +18,22 @@ const MOST_ROWS: u32 = 8;
 const LONGEST_ERROR: usize = 1000;
 
 /// The built-in model; it can do without its second feature.
-static SERVED: LazyLock<Served> = LazyLock::new(|| {
+static SERVED: LazyLock<Arc<Served>> = LazyLock::new(|| {
     let mut model = load(&ModelConfig::default()).unwrap();
     model.manifest.features[1].fill = Some(117.0);
     let limits = Limits {
         max_batch_rows: MOST_ROWS,
         ..Limits::default()
     };
-    Served::new(model, limits).unwrap()
+    Arc::new(Served::new(model, limits).unwrap())
 });
 
+fn job() -> Job {
+    Job::new(Arc::clone(&SERVED), Deadline::after(Duration::MAX))
+}
+
 pub(crate) fn run(data: &[u8]) {
-    match answer(&SERVED, Framing::Json, data) {
+    match answer(&job(), Framing::Json, data) {
         Ok(body) => check(&body),
         Err(error) => {
             assert!(error.class().0.is_client_error());

@@ -1,25 +1,31 @@
 //! Disk → bytes → JSON, never more of either than the limits.
 
 use super::LoadError;
+use crate::memory_limit::memory_limit;
 use contract::labels::LoadFailure;
 use flate2::bufread::GzDecoder;
+use rustix::fs::OFlags;
 use std::borrow::Cow;
-use std::fs::{self, File, Metadata};
+use std::fs::{File, Metadata};
 use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 /// Bytes of a file as stored.
 pub const LARGEST_PACKED: u64 = 256 * 1024 * 1024;
 /// Bytes of a file once unpacked.
 pub const LARGEST_UNPACKED: u64 = 1024 * 1024 * 1024;
-/// What would be read of a plain file may be packed as tightly as it can be. More than that must
-/// come from a file that is not too small for it: forests shrink to a tenth, a bomb to a thousandth.
+/// Bytes that any file may unpack to, however tightly it is packed. More must come from a file that
+/// is not too small for it: forests shrink to a tenth, a bomb to a thousandth.
+const SMALL_UNPACKED: u64 = 4 * 1024 * 1024;
 const MOST_EXPANSION: u64 = 32;
+
+/// Without it, opening a pipe would wait for a writer.
+const NONBLOCK: i32 = OFlags::NONBLOCK.bits().cast_signed();
 
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 
-/// Reads a regular file. Its kind is looked at before it is opened: opening a pipe would wait for
-/// a writer for ever.
+/// Reads a regular file. It is opened in a way that does not wait: a pipe may never have a writer.
 pub(super) fn file(path: &Path) -> Result<Vec<u8>, LoadError> {
     let failed = |error: io::Error| {
         let reason = match error.kind() {
@@ -32,8 +38,8 @@ pub(super) fn file(path: &Path) -> Result<Vec<u8>, LoadError> {
         let message = "the path of the model file is empty; leave it out for the built-in model";
         return Err(LoadError::new(LoadFailure::NotFound, message));
     }
-    regular(path, &fs::metadata(path).map_err(failed)?)?;
-    let file = File::open(path).map_err(failed)?;
+    let open = File::options().read(true).custom_flags(NONBLOCK).open(path);
+    let file = open.map_err(failed)?;
     let metadata = file.metadata().map_err(failed)?;
     regular(path, &metadata)?;
     check_packed_size(metadata.len())?;
@@ -67,13 +73,16 @@ pub(super) fn check_packed_size(size: u64) -> Result<(), LoadError> {
 /// The JSON text, unpacked if it starts as gzip does.
 pub(super) fn unpack(bytes: &[u8]) -> Result<Cow<'_, [u8]>, LoadError> {
     if bytes.starts_with(&GZIP_MAGIC) {
-        return unpack_within(bytes, most_unpacked(bytes.len() as u64)).map(Cow::from);
+        let most = most_unpacked(bytes.len() as u64, memory_limit());
+        return unpack_within(bytes, most).map(Cow::from);
     }
     Ok(bytes.into())
 }
 
-fn most_unpacked(packed: u64) -> u64 {
-    (packed * MOST_EXPANSION).clamp(LARGEST_PACKED, LARGEST_UNPACKED)
+/// Never more than half of the memory: what is served meanwhile needs some, too.
+fn most_unpacked(packed: u64, memory: Option<u64>) -> u64 {
+    let most = (packed * MOST_EXPANSION).clamp(SMALL_UNPACKED, LARGEST_UNPACKED);
+    memory.map_or(most, |memory| most.min(memory / 2))
 }
 
 /// Unpacks one member and expects no others: a file could consist of millions of empty ones, which
@@ -119,14 +128,16 @@ mod tests {
     }
 
     #[rstest]
-    #[case(1, LARGEST_PACKED)]
-    #[case(LARGEST_PACKED / 32 + 1, LARGEST_PACKED + 32)]
-    #[case(LARGEST_PACKED, LARGEST_UNPACKED)]
+    #[case(1, None, SMALL_UNPACKED)]
+    #[case(1_000_000, None, 32_000_000)]
+    #[case(LARGEST_PACKED, None, LARGEST_UNPACKED)]
+    #[case(LARGEST_PACKED, Some(64 << 20), 32 << 20)]
     fn a_small_file_may_not_unpack_to_as_much_as_a_large_one(
         #[case] packed: u64,
+        #[case] memory: Option<u64>,
         #[case] most: u64,
     ) {
-        assert_eq!(most_unpacked(packed), most);
+        assert_eq!(most_unpacked(packed, memory), most);
     }
 
     #[test]

@@ -1,6 +1,9 @@
 //! How many requests are worked on at once, and how a body is read within its limits.
 
+use super::budget::{Budget, Share};
 use super::error::Error;
+use super::job::Deadline;
+use crate::memory_limit::memory_limit;
 use axum::body::Body;
 use axum::extract::Request;
 use bytes::{Bytes, BytesMut};
@@ -9,16 +12,8 @@ use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::Body as _;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
-
-/// Bodies of at most so many bytes are read without a permit.
-///
-/// Working on a request needs a permit, but waiting for a client to send a small body needs none:
-/// otherwise a few slow clients could keep all others out. A large body needs a permit of its own
-/// kind, so that the memory for bodies stays bounded.
-const SMALL_BODY: u64 = 64 * 1024;
 
 /// The right to work on one request, given back when dropped.
 #[derive(Debug)]
@@ -27,15 +22,17 @@ pub struct Permit(#[expect(dead_code, reason = "held for its Drop")] OwnedSemaph
 /// Requests that may wait for a permit, for each that is worked on.
 const WAITING_PER_WORKING: usize = 2;
 
-/// Permits to work, and to receive large bodies.
+/// Permits to work, and memory for what is received.
+///
+/// Waiting for a client to send its body needs no permit: otherwise a few slow clients could keep
+/// all others out. What has come of it takes a share of the budget, until it is answered.
 #[derive(Debug)]
 pub struct Admission {
     working: Arc<Semaphore>,
     waiting: Arc<Semaphore>,
-    receiving: Arc<Semaphore>,
     requests: usize,
     body_bytes: u64,
-    patience: Duration,
+    budget: Budget,
 }
 
 impl Admission {
@@ -46,81 +43,78 @@ impl Admission {
         Self {
             working: permits(requests),
             waiting: permits(requests * WAITING_PER_WORKING),
-            receiving: permits(requests),
             requests,
             body_bytes: limits.max_body_bytes,
-            patience: Duration::from_millis(limits.request_timeout_ms),
+            budget: Budget::new(memory_limit(), limits.max_body_bytes),
         }
+    }
+
+    /// Memory for what clients send.
+    pub fn budget(&self) -> Budget {
+        self.budget.clone()
     }
 
     /// A permit to work on a request, after a wait in a short queue if need be.
     ///
     /// # Errors
     /// `Overload` at once if the queue is full, `Deadline` if it does not move.
-    pub async fn enter(&self) -> Result<Permit, Error> {
+    pub async fn enter(&self, deadline: Deadline) -> Result<Permit, Error> {
         if let Ok(permit) = self.take(&self.working) {
             return Ok(permit);
         }
         let _place = self.take(&self.waiting)?;
         let free = Arc::clone(&self.working).acquire_owned();
-        match timeout(self.patience, free).await {
+        match timeout(deadline.left(), free).await {
             Ok(Ok(permit)) => Ok(Permit(permit)),
             // The semaphore is never closed.
             Ok(Err(_)) => Err(Error::Internal),
-            Err(_) => Err(Error::Deadline(self.patience)),
+            Err(_) => Err(Error::Deadline(deadline.length())),
         }
     }
 
     /// Reads a whole body.
     ///
     /// # Errors
-    /// `BodyTooLarge` before more than the limit has been read, `SlowBody`, `Overload`, `Invalid`
-    /// if the body is malformed, or `Cancelled` if the client breaks off.
-    pub async fn receive(&self, request: Request) -> Result<Bytes, Error> {
+    /// `BodyTooLarge` before more than the limit has been read, `SlowBody`, `Crowded`, `Invalid` if
+    /// the body is malformed, or `Cancelled` if the client breaks off.
+    pub async fn receive(&self, request: Request, deadline: Deadline) -> Result<Bytes, Error> {
         let body = request.into_body();
         let size = body.size_hint();
         if size.lower() > self.body_bytes {
             return Err(Error::BodyTooLarge(self.body_bytes));
         }
         let limit = usize::try_from(self.body_bytes).unwrap_or(usize::MAX);
-        // One whose size is told may wait for its large permit without having sent anything.
-        let large = size.upper().is_some_and(|upper| upper > SMALL_BODY);
-        let permit = large.then(|| self.take(&self.receiving)).transpose()?;
-        let reading = self.gather(Limited::new(body, limit), permit);
-        match timeout(self.patience, reading).await {
+        let reading = self.gather(Limited::new(body, limit));
+        match timeout(deadline.left(), reading).await {
             Ok(outcome) => outcome,
-            Err(_) => Err(Error::SlowBody(self.patience)),
+            Err(_) => Err(Error::SlowBody(deadline.length())),
         }
     }
 
     /// Joins the pieces as they come: kept apart, a million of one byte each would take a hundred
     /// times their size. Most bodies come in one piece, which is not copied.
-    async fn gather(
-        &self,
-        body: Limited<Body>,
-        mut permit: Option<Permit>,
-    ) -> Result<Bytes, Error> {
+    async fn gather(&self, body: Limited<Body>) -> Result<Bytes, Error> {
         let mut body = pin!(body);
+        let mut share = self.budget.share();
         let mut whole = Bytes::new();
         let mut joined = BytesMut::new();
         while let Some(frame) = body.frame().await {
             let Ok(piece) = frame.map_err(|error| self.broken(&*error))?.into_data() else {
                 continue;
             };
+            share.grow(piece.len())?;
             if whole.is_empty() && joined.is_empty() {
                 whole = piece;
                 continue;
             }
             joined.extend_from_slice(&std::mem::take(&mut whole));
             joined.extend_from_slice(&piece);
-            if permit.is_none() && joined.len() as u64 > SMALL_BODY {
-                permit = Some(self.take(&self.receiving)?);
-            }
         }
-        match joined.is_empty() {
-            true => Ok(whole),
-            false => Ok(joined.freeze()),
-        }
+        let bytes = match joined.is_empty() {
+            true => whole,
+            false => joined.freeze(),
+        };
+        Ok(Bytes::from_owner(Kept { bytes, share }))
     }
 
     fn broken(&self, error: &(dyn std::error::Error + 'static)) -> Error {
@@ -136,6 +130,19 @@ impl Admission {
         permit
             .map(Permit)
             .map_err(|_| Error::Overload(self.requests))
+    }
+}
+
+/// A body and its share of the budget.
+struct Kept {
+    bytes: Bytes,
+    #[expect(dead_code, reason = "held for its Drop")]
+    share: Share,
+}
+
+impl AsRef<[u8]> for Kept {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
     }
 }
 

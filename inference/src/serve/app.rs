@@ -4,6 +4,7 @@ use super::access::Access;
 use super::admission::Admission;
 use super::error::Error;
 use super::health::{self, Health};
+use super::job::Deadline;
 use super::metrics::Metrics;
 use super::served::Served;
 use super::track::TrackLayer;
@@ -18,6 +19,7 @@ use contract::labels::Endpoint;
 use http::{Method, Uri};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio::sync::Mutex;
 
 /// All that a handler needs.
 #[derive(Debug)]
@@ -39,6 +41,8 @@ pub struct App {
     pub started: Instant,
     /// Whether clients may load and unload the model.
     pub model_control: bool,
+    /// Held while the model is loaded again.
+    pub reloading: Mutex<()>,
 }
 
 impl App {
@@ -64,8 +68,14 @@ impl App {
             health: Health::new(),
             started: Instant::now(),
             model_control: false,
+            reloading: Mutex::default(),
             limits,
         })
+    }
+
+    /// Until when a request that begins now must be answered.
+    pub fn deadline(&self) -> Deadline {
+        Deadline::after(Duration::from_millis(self.limits.request_timeout_ms))
     }
 
     /// Lets clients load and unload the model, if `allowed`.

@@ -54,6 +54,9 @@ pub enum Error {
     /// As many requests as the server admits are being worked on.
     #[error("the server is working on {0} requests already: try again")]
     Overload(usize),
+    /// As much as the server keeps in memory has been received and is not answered yet.
+    #[error("the server has received {0} bytes that it has not answered yet: try again")]
+    Crowded(u64),
     /// No API key or token, or a wrong one; what is expected.
     #[error("{0}")]
     Unauthorized(&'static str),
@@ -148,7 +151,7 @@ impl Error {
                 (Http::UNAUTHORIZED, Code::Unauthenticated, Type::Unauthorized),
             // Nobody is there to read it.
             Self::Cancelled => (Http::BAD_REQUEST, Code::Cancelled, Type::Cancelled),
-            Self::Overload(_) =>
+            Self::Overload(_) | Self::Crowded(_) =>
                 (Http::SERVICE_UNAVAILABLE, Code::ResourceExhausted, Type::Overload),
             Self::Unloaded => (Http::SERVICE_UNAVAILABLE, Code::Unavailable, Type::NotFound),
             Self::NoRoute(_) => (Http::NOT_FOUND, Code::Unimplemented, Type::NotFound),
@@ -178,7 +181,7 @@ impl Error {
     /// What tells the client how to do better.
     const fn header(&self) -> Option<(HeaderName, &'static str)> {
         match self {
-            Self::Overload(_) => Some((RETRY_AFTER, "1")),
+            Self::Overload(_) | Self::Crowded(_) => Some((RETRY_AFTER, "1")),
             Self::Unauthorized(_) => Some((WWW_AUTHENTICATE, "Bearer")),
             Self::ContentEncoding => Some((ACCEPT_ENCODING, "gzip, deflate")),
             _ => None,

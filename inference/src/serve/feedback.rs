@@ -2,18 +2,23 @@
 
 use super::app::App;
 use super::error::{Error, json};
+use super::job::Job;
 use super::metrics::Scored;
 use super::prediction_id::Claim;
 use super::served::Served;
 use super::work;
 use crate::artifact::Task;
-use crate::object::Object;
+use crate::object;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use contract::labels::{Endpoint, FeedbackRejection};
 use http::StatusCode;
+use serde::de::{Deserializer as _, Error as _, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use serde_json::value::RawValue;
+use std::borrow::Cow;
+use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -26,10 +31,15 @@ const MOST_LISTED: usize = 10;
 /// Ground truth of one row.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Truth {
-    prediction_id: String,
-    actual: Value,
+struct Truth<'a> {
+    #[serde(borrow)]
+    prediction_id: Cow<'a, str>,
+    #[serde(borrow)]
+    actual: &'a RawValue,
 }
+
+/// Longest actual value, in bytes: classes are not as long, and neither are numbers.
+const LONGEST_ACTUAL: usize = 1024;
 
 /// What a row has to look like.
 const EXPECTED: &str = "expected {\"prediction_id\": …, \"actual\": …}";
@@ -59,24 +69,60 @@ pub async fn feedback(State(app): State<Arc<App>>, request: Request) -> Result<R
     work::run(&app, app.served(), Endpoint::Feedback, request, answer).await
 }
 
-fn answer(served: &Served, body: &[u8]) -> Result<Response, Error> {
+fn answer(served: &Job, body: &[u8]) -> Result<Response, Error> {
     let truths = decode(body, served.max_rows())?;
     Ok(respond(&judge(served, truths, SystemTime::now())))
 }
 
 /// One object or a list of them, each still to be judged.
-fn decode(body: &[u8], max_rows: usize) -> Result<Vec<Value>, Error> {
-    let value = serde_json::from_slice(body).map_err(|error| Error::Json(error.to_string()))?;
-    match value {
-        row @ Value::Object(_) => Ok(vec![row]),
-        Value::Array(rows) if rows.is_empty() => Err(Error::Invalid("no rows".to_owned())),
-        Value::Array(rows) if rows.len() > max_rows => Err(Error::TooManyRows(max_rows)),
-        Value::Array(rows) => Ok(rows),
-        _ => Err(Error::Invalid(format!("{EXPECTED} or a list of them"))),
+fn decode(body: &[u8], max_rows: usize) -> Result<Vec<&RawValue>, Error> {
+    match body.trim_ascii_start().first() {
+        Some(b'[') => list(body, max_rows),
+        _ => match serde_json::from_slice::<&RawValue>(body) {
+            Ok(row) if row.get().starts_with('{') => Ok(vec![row]),
+            Ok(_) => Err(Error::Invalid(format!("{EXPECTED} or a list of them"))),
+            Err(error) => Err(Error::Json(error.to_string())),
+        },
     }
 }
 
-fn judge(served: &Served, rows: Vec<Value>, now: SystemTime) -> Verdict {
+/// The rows of a list; beyond the limit nothing of it is read.
+fn list(body: &[u8], max_rows: usize) -> Result<Vec<&RawValue>, Error> {
+    let mut json = serde_json::Deserializer::from_slice(body);
+    let rows = json.deserialize_seq(Rows(max_rows));
+    let rows = rows.and_then(|rows| json.end().map(|()| rows));
+    match rows {
+        Ok(rows) if rows.is_empty() => Err(Error::Invalid("no rows".to_owned())),
+        Ok(rows) => Ok(rows),
+        // The only complaint of ours.
+        Err(error) if error.is_data() => Err(Error::TooManyRows(max_rows)),
+        Err(error) => Err(Error::Json(error.to_string())),
+    }
+}
+
+/// At most so many rows.
+struct Rows(usize);
+
+impl<'de> Visitor<'de> for Rows {
+    type Value = Vec<&'de RawValue>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "at most {} rows", self.0)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+        let mut rows = Vec::new();
+        while let Some(row) = list.next_element()? {
+            if rows.len() == self.0 {
+                return Err(A::Error::invalid_length(rows.len() + 1, &self));
+            }
+            rows.push(row);
+        }
+        Ok(rows)
+    }
+}
+
+fn judge(served: &Served, rows: Vec<&RawValue>, now: SystemTime) -> Verdict {
     let metrics = &served.metrics.feedback;
     let (mut squares, mut measured) = (0.0, 0.0);
     let mut rejected = Vec::new();
@@ -128,20 +174,28 @@ fn respond(verdict: &Verdict) -> Response {
     response
 }
 
-fn score(served: &Served, row: Value, now: SystemTime) -> Result<(Scored, Duration), Refusal> {
-    let Object(truth): Object<Truth> = serde_json::from_value(row).map_err(|_| Refusal {
+fn score(served: &Served, row: &RawValue, now: SystemTime) -> Result<(Scored, Duration), Refusal> {
+    let truth: Truth<'_> = object::from_slice(row.get().as_bytes()).map_err(|_| Refusal {
         reason: FeedbackRejection::Malformed,
         message: EXPECTED.to_owned(),
     })?;
+    let actual = actual(truth.actual).ok_or(FeedbackRejection::Actual)?;
     let Claim { prediction, age } = served.ids.read(&truth.prediction_id, now)?;
     let scored = match served.signature.task {
         Task::Classification => Scored::Class {
             predicted: predicted(served, prediction).ok_or(FeedbackRejection::Malformed)?,
-            actual: class(served, &truth.actual).ok_or_else(|| unknown_class(served))?,
+            actual: class(served, &actual).ok_or_else(|| unknown_class(served))?,
         },
-        Task::Regression => Scored::Residual(difference(prediction, &truth.actual)?),
+        Task::Regression => Scored::Residual(difference(prediction, &actual)?),
     };
     Ok((scored, age))
+}
+
+/// None if it is longer than any number or class.
+fn actual(text: &RawValue) -> Option<Value> {
+    let text = text.get();
+    let short = text.len() <= LONGEST_ACTUAL;
+    short.then(|| serde_json::from_str(text).ok()).flatten()
 }
 
 fn predicted(served: &Served, prediction: u64) -> Option<usize> {

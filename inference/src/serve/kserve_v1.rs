@@ -4,6 +4,7 @@ use super::app::App;
 use super::decode::fields::{Envelope, Field, decode};
 use super::encode::outcomes;
 use super::error::{Error, cut, json};
+use super::job::Job;
 use super::predict::score;
 use super::served::Served;
 use super::{health, work};
@@ -121,7 +122,7 @@ fn named(app: &App, name: &str) -> Result<Arc<Served>, Error> {
     }
 }
 
-fn answer(served: &Served, body: &[u8]) -> Result<Vec<u8>, Error> {
+fn answer(served: &Job, body: &[u8]) -> Result<Vec<u8>, Error> {
     let decoded = decode(body, &BODY, &served.signature, served.max_rows());
     let (rows, field) = decoded.inspect_err(|error| served.metrics.model.refused(error))?;
     let predictions = score(served, rows)?;

@@ -5,6 +5,7 @@ use super::decode::fields::{self, Envelope, Field, Rule};
 use super::decode::{Rows, csv, nan};
 use super::encode::outcomes;
 use super::error::{Error, json};
+use super::job::Job;
 use super::predict::score;
 use super::served::Served;
 use super::{health, work};
@@ -127,12 +128,12 @@ pub async fn invocations(
     request: Request,
 ) -> Result<Response, MlflowError> {
     let form = Form::of(request.headers())?;
-    let answer = move |served: &Served, body: &[u8]| answer(served, form, body);
+    let answer = move |served: &Job, body: &[u8]| answer(served, form, body);
     let answer = work::run(&app, app.served(), Endpoint::Invocations, request, answer).await?;
     Ok(json(StatusCode::OK, answer))
 }
 
-fn answer(served: &Served, form: Form, body: &[u8]) -> Result<Vec<u8>, Error> {
+fn answer(served: &Job, form: Form, body: &[u8]) -> Result<Vec<u8>, Error> {
     let rows = form.decode(body, served);
     let rows = rows.inspect_err(|error| served.metrics.model.refused(error))?;
     let predictions = score(served, rows)?;

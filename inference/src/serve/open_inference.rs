@@ -22,6 +22,7 @@ mod tensor;
 
 use super::app::App;
 use super::error::{Error, json};
+use super::job::Job;
 use super::served::Served;
 use super::{health, work};
 use axum::extract::{FromRequestParts, RawPathParams, Request, State};
@@ -143,7 +144,7 @@ pub async fn infer(
     request: Request,
 ) -> Result<Response, Error> {
     let framing = Framing::of(request.headers())?;
-    let answer = move |served: &Served, body: &[u8]| answer(served, framing, body);
+    let answer = move |served: &Job, body: &[u8]| answer(served, framing, body);
     let answer = work::run(&app, served, Endpoint::V2Infer, request, answer).await?;
     Ok(answer.into_response())
 }
@@ -152,7 +153,7 @@ pub async fn infer(
 ///
 /// # Errors
 /// Whatever is wrong with it.
-pub fn answer(served: &Served, framing: Framing, body: &[u8]) -> Result<Body, Error> {
+pub fn answer(served: &Job, framing: Framing, body: &[u8]) -> Result<Body, Error> {
     if framing == Framing::Raw {
         let shape = binary::raw_shape(body, served.signature.width());
         let inference = infer_tensors(served, None, &[binary::raw(body, &shape)], &[])?;
@@ -210,7 +211,7 @@ pub async fn unload(
 
 /// A small body; nothing counts as an empty object.
 async fn receive<T: DeserializeOwned + Default>(app: &App, request: Request) -> Result<T, Error> {
-    let body = app.admission.receive(request).await?;
+    let body = app.admission.receive(request, app.deadline()).await?;
     match body.is_empty() {
         true => Ok(T::default()),
         false => crate::object::from_slice(&body).map_err(|error| request::explain(&error)),

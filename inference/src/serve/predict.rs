@@ -4,7 +4,7 @@ use super::app::App;
 use super::decode::{Form, Rows, decode};
 use super::encode::{Answer, Encoder};
 use super::error::{Error, json};
-use super::served::Served;
+use super::job::Job;
 use super::work;
 use crate::model::{Batch, Predictions};
 use axum::extract::{Request, State};
@@ -27,7 +27,7 @@ pub async fn predict(State(app): State<Arc<App>>, request: Request) -> Result<Re
     Ok(json(StatusCode::OK, answer))
 }
 
-fn answer(served: &Served, body: &[u8]) -> Result<Vec<u8>, Error> {
+fn answer(served: &Job, body: &[u8]) -> Result<Vec<u8>, Error> {
     let decoded = decode(body, &served.signature, served.max_rows());
     let (rows, form) = decoded.inspect_err(|error| served.metrics.model.refused(error))?;
     let predictions = score(served, rows)?;
@@ -42,16 +42,19 @@ fn answer(served: &Served, body: &[u8]) -> Result<Vec<u8>, Error> {
 ///
 /// # Errors
 /// `Invalid` if the model has no sensible answer for a row: values far from all it was trained on
-/// may overflow.
-pub fn score(served: &Served, rows: Rows) -> Result<Predictions, Error> {
+/// may overflow. `Cancelled` or `Deadline` if nobody waits for the answer any more; then nothing is
+/// counted.
+pub fn score(served: &Job, rows: Rows) -> Result<Predictions, Error> {
     let Rows { values, filled } = rows;
     let batch = Batch::new(values, served.signature.width());
     let batch = batch.map_err(|error| Error::Invalid(error.to_string()))?;
+    served.check()?;
     let begin = Instant::now();
     let predictions = served.predict(&batch);
     let metrics = &served.metrics.model;
     metrics.took(begin);
     check_size(&predictions)?;
+    served.check()?;
     metrics.predicted(&batch, &filled, &predictions);
     Ok(predictions)
 }

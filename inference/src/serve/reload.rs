@@ -3,10 +3,13 @@
 
 use super::app::App;
 use super::file_watch::FileWatch;
-use crate::load::{self, LoadError};
-use contract::config::ModelSource;
+use crate::load::{self, LoadError, LoadedModel};
+use contract::config::{ModelConfig, ModelSource};
 use std::sync::Arc;
 use std::time::Instant;
+use std::{io, thread};
+use tokio::sync::oneshot;
+use tokio::sync::oneshot::error::RecvError;
 
 /// What became of an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,9 +29,12 @@ pub enum ReloadError {
     /// The metrics contradict each other.
     #[error("the model cannot be measured")]
     Metrics(#[from] prometheus::Error),
+    /// No thread.
+    #[error("cannot start a thread")]
+    Thread(#[from] io::Error),
     /// A panic.
     #[error("loading the model failed")]
-    Panic(#[from] tokio::task::JoinError),
+    Panic(#[source] RecvError),
 }
 
 /// Reloads whenever there is news of `file`, for ever.
@@ -39,20 +45,55 @@ pub async fn watch(app: Arc<App>, mut file: FileWatch) {
     }
 }
 
-/// Loads the model from where it came from, and serves it if it differs.
+/// Loads the model from where it came from, and serves it if it differs. One attempt at a time, so
+/// that the newest file wins; on a thread of its own, so that predictions have theirs.
 ///
 /// # Errors
 /// [`ReloadError`]; then the model is the same as before.
 pub async fn reload(app: &App) -> Result<Outcome, ReloadError> {
+    let _turn = app.reloading.lock().await;
     let begin = Instant::now();
-    let source = app.source.clone();
-    let loaded = tokio::task::spawn_blocking(move || load::load(&source)).await?;
-    let model = loaded.inspect_err(|error| app.metrics.load.failed(error.reason))?;
-    if model.sha256 == app.served().model.sha256 {
+    let model = load(app.source.clone()).await?;
+    let mut model = model.inspect_err(|error| app.metrics.load.failed(error.reason))?;
+    let served = app.served();
+    if model.sha256 == served.model.sha256 {
         return Ok(Outcome::Unchanged);
     }
+    succeed(&served.model, &mut model);
     app.replace(model, begin.elapsed())?;
     Ok(Outcome::Replaced)
+}
+
+async fn load(source: ModelConfig) -> Result<Result<LoadedModel, LoadError>, ReloadError> {
+    let (sender, loaded) = oneshot::channel();
+    let thread = thread::Builder::new().name("load".to_owned());
+    // Nobody waits for it any more at the end of the server only.
+    thread.spawn(move || drop(sender.send(load::load(&source))))?;
+    loaded.await.map_err(ReloadError::Panic)
+}
+
+/// What clients and series go by stays what it was: the name in paths, and that a version is one
+/// file, whose predictions are counted and judged apart from those of any other.
+fn succeed(before: &LoadedModel, model: &mut LoadedModel) {
+    if model.name != before.name {
+        tracing::warn!(before.name, model.name, "the model keeps its name");
+        model.name.clone_from(&before.name);
+    }
+    if model.version == before.version {
+        let sha256 = model.sha256.get(..8).unwrap_or_default();
+        let version = format!("{}-{sha256}", model.version);
+        tracing::warn!(before.version, version, "another model of the same version");
+        model.version = version;
+    }
+    let features = |model: &LoadedModel| {
+        let features = model.manifest.features.iter();
+        features
+            .map(|feature| feature.name.clone())
+            .collect::<Vec<_>>()
+    };
+    if features(before) != features(model) || before.manifest.classes != model.manifest.classes {
+        tracing::warn!("the model has other features or classes than the one before");
+    }
 }
 
 fn report(app: &App, outcome: Result<Outcome, ReloadError>) {

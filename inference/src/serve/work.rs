@@ -1,14 +1,16 @@
 //! Runs the synchronous part of a request: at once if it is short, else on a thread of its own.
 
 use super::app::App;
+use super::budget::Share;
 use super::compression::{Coding, inflate};
 use super::error::Error;
+use super::job::{Deadline, Job};
 use super::served::Served;
 use axum::extract::Request;
 use bytes::Bytes;
 use contract::labels::Endpoint;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Longest time for which a request may keep an async worker from all others.
 const LONGEST_INLINE: Duration = Duration::from_millis(1);
@@ -40,14 +42,14 @@ pub async fn run<T: Send + 'static>(
     served: Arc<Served>,
     endpoint: Endpoint,
     request: Request,
-    answer: impl FnOnce(&Served, &[u8]) -> Result<T, Error> + Send + 'static,
+    answer: impl FnOnce(&Job, &[u8]) -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
-    let begin = Instant::now();
+    let deadline = app.deadline();
     let coding = Coding::of_body(request.headers())?;
-    let bytes = app.admission.receive(request).await?;
+    let bytes = app.admission.receive(request, deadline).await?;
     app.metrics.http.received(endpoint, bytes.len() as u64);
     let body = Received {
-        begin,
+        deadline,
         bytes,
         coding,
     };
@@ -57,8 +59,8 @@ pub async fn run<T: Send + 'static>(
 /// A request that has come in whole.
 #[derive(Debug)]
 pub struct Received {
-    /// When its head came.
-    pub begin: Instant,
+    /// Until when it must be answered.
+    pub deadline: Deadline,
     /// Its body.
     pub bytes: Bytes,
     /// How the body is compressed, if it is.
@@ -74,40 +76,44 @@ pub async fn perform<T: Send + 'static>(
     app: &App,
     served: Arc<Served>,
     body: Received,
-    answer: impl FnOnce(&Served, &[u8]) -> Result<T, Error> + Send + 'static,
+    answer: impl FnOnce(&Job, &[u8]) -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
     if !app.health.is_loaded() {
         return Err(Error::Unloaded);
     }
-    let permit = app.admission.enter().await?;
+    let deadline = body.deadline;
+    let permit = app.admission.enter(deadline).await?;
+    let inline = served.inline_bytes;
+    let job = Job::new(served, deadline);
     // How long a compressed body is, only inflating it tells.
-    if body.coding.is_none() && body.bytes.len() <= served.inline_bytes {
-        return answer(&served, &body.bytes);
+    if body.coding.is_none() && body.bytes.len() <= inline {
+        return answer(&job, &body.bytes);
     }
-    let begin = body.begin;
-    let deadline = Duration::from_millis(app.limits.request_timeout_ms);
+    let _waiting = job.waiting();
+    let budget = app.admission.budget();
     let task = tokio::task::spawn_blocking(move || {
         // Kept until the work is done, even when nobody waits for it any more.
         let _permit = permit;
-        match begin.elapsed() < deadline {
-            true => plain(body, &served).and_then(|bytes| answer(&served, &bytes)),
-            false => Err(Error::Deadline(deadline)),
-        }
+        job.check()?;
+        let (body, _share) = plain(body, &job, budget.share())?;
+        answer(&job, &body)
     });
-    match tokio::time::timeout(deadline.saturating_sub(begin.elapsed()), task).await {
+    match tokio::time::timeout(deadline.left(), task).await {
         Ok(Ok(answer)) => answer,
         Ok(Err(failure)) => {
             tracing::error!(%failure, "a prediction failed");
             Err(Error::Internal)
         }
-        Err(_) => Err(Error::Deadline(deadline)),
+        Err(_) => Err(Error::Deadline(deadline.length())),
     }
 }
 
-fn plain(body: Received, served: &Served) -> Result<Bytes, Error> {
-    let most = served.limits.max_body_bytes;
-    match body.coding {
-        Some(coding) => inflate(coding, &body.bytes, most).map(Bytes::from),
-        None => Ok(body.bytes),
-    }
+/// The body as it was before the client compressed it, and the share of it that is new.
+fn plain(body: Received, job: &Job, mut share: Share) -> Result<(Bytes, Share), Error> {
+    let most = job.limits.max_body_bytes;
+    let bytes = match body.coding {
+        Some(coding) => inflate(coding, &body.bytes, most, &mut share)?.into(),
+        None => body.bytes,
+    };
+    Ok((bytes, share))
 }

@@ -99,11 +99,19 @@ impl Process {
     }
 
     /// Resident memory in bytes.
+    /// Bytes of memory that it takes.
     pub fn resident(&self) -> u64 {
+        self.memory("VmRSS:")
+    }
+
+    /// The most that it ever took.
+    pub fn peak(&self) -> u64 {
+        self.memory("VmHWM:")
+    }
+
+    fn memory(&self, field: &str) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        let mut lines = status
-            .lines()
-            .filter_map(|line| line.strip_prefix("VmRSS:"));
+        let mut lines = status.lines().filter_map(|line| line.strip_prefix(field));
         let kibibytes = lines.next().unwrap().trim().trim_end_matches(" kB");
         kibibytes.parse::<u64>().unwrap() * 1024
     }

@@ -1,6 +1,7 @@
 //! The body of a request as it was before the client compressed it.
 
 use super::Coding;
+use crate::serve::budget::Share;
 use crate::serve::error::Error;
 use flate2::bufread::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
 use std::io::Read;
@@ -8,39 +9,49 @@ use std::io::Read;
 /// Bytes that are inflated at once.
 const STEP: usize = 16 * 1024;
 
-/// Inflates `body`; of what is longer than `limit`, nothing beyond it is kept or even read.
+/// Inflates `body`, for which `share` is grown; of what is longer than `limit`, nothing beyond it
+/// is kept or even read.
 ///
 /// # Errors
-/// `BodyTooLarge`, or `Invalid` if `body` is not what its coding says.
-pub fn inflate(coding: Coding, body: &[u8], limit: u64) -> Result<Vec<u8>, Error> {
-    let most = usize::try_from(limit).unwrap_or(usize::MAX);
-    let malformed = |_| Error::Invalid(format!("the body is not {}", coding.as_str()));
+/// `BodyTooLarge`, `Crowded`, or `Invalid` if `body` is not what its coding says.
+pub fn inflate(
+    coding: Coding,
+    body: &[u8],
+    limit: u64,
+    share: &mut Share,
+) -> Result<Vec<u8>, Error> {
     match coding {
-        Coding::Gzip => read(MultiGzDecoder::new(body), most),
-        Coding::Deflate if is_zlib(body) => read(ZlibDecoder::new(body), most),
+        Coding::Gzip => read(MultiGzDecoder::new(body), coding, limit, share),
+        Coding::Deflate if is_zlib(body) => read(ZlibDecoder::new(body), coding, limit, share),
         // Some clients leave out the frame that the name asks for.
-        Coding::Deflate => read(DeflateDecoder::new(body), most),
+        Coding::Deflate => read(DeflateDecoder::new(body), coding, limit, share),
     }
-    .map_err(malformed)?
-    .ok_or(Error::BodyTooLarge(limit))
 }
 
-/// None if there is more than `most`.
-fn read(mut stream: impl Read, most: usize) -> std::io::Result<Option<Vec<u8>>> {
+fn read(
+    mut stream: impl Read,
+    coding: Coding,
+    limit: u64,
+    share: &mut Share,
+) -> Result<Vec<u8>, Error> {
+    let most = usize::try_from(limit).unwrap_or(usize::MAX);
+    let malformed = |_| Error::Invalid(format!("the body is not {}", coding.as_str()));
     let mut step = [0; STEP];
     let mut whole = Vec::new();
     loop {
-        let piece = match stream.read(&mut step)? {
-            0 => return Ok(Some(whole)),
+        let piece = match stream.read(&mut step).map_err(malformed)? {
+            0 => return Ok(whole),
             length => &step[..length],
         };
         let left = most - whole.len();
         if piece.len() > left {
-            return Ok(None);
+            return Err(Error::BodyTooLarge(limit));
         }
         if whole.capacity() - whole.len() < piece.len() {
             // Twice as much each time, but never more than the limit.
-            whole.reserve_exact(whole.capacity().max(piece.len()).min(left));
+            let more = whole.capacity().max(piece.len()).min(left);
+            share.grow(more)?;
+            whole.reserve_exact(more);
         }
         whole.extend_from_slice(piece);
     }
@@ -59,10 +70,23 @@ fn is_zlib(body: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::serve::budget::Budget;
     use flate2::Compression;
     use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
     use rstest::rstest;
     use std::io::Write as _;
+
+    fn unpacked(coding: Coding, body: &[u8], limit: u64) -> Result<Vec<u8>, Error> {
+        inflate(coding, body, limit, &mut Budget::new(None, 0).share())
+    }
+
+    #[test]
+    fn what_is_unpacked_takes_a_share() {
+        let packed = gzip(&[b' '; 100_000]);
+        let mut share = Budget::new(Some(0), 99_999).share();
+        let refused = inflate(Coding::Gzip, &packed, 200_000, &mut share);
+        assert_eq!(refused, Err(Error::Crowded(99_999)));
+    }
 
     fn gzip(text: &[u8]) -> Vec<u8> {
         let mut packer = GzEncoder::new(Vec::new(), Compression::best());
@@ -94,15 +118,15 @@ mod tests {
             let text = b"0.5,".repeat(length.div_ceil(4))[..length].to_vec();
             let packed = pack(&text);
             let limit = length as u64;
-            let inflated = inflate(coding, &packed, limit).unwrap();
+            let inflated = unpacked(coding, &packed, limit).unwrap();
             assert_eq!(inflated, text);
             assert!(inflated.capacity() <= length);
             if length > 0 {
-                let error = inflate(coding, &packed, limit - 1).unwrap_err();
+                let error = unpacked(coding, &packed, limit - 1).unwrap_err();
                 assert_eq!(error, Error::BodyTooLarge(limit - 1));
             }
             for end in [0, 1, packed.len() / 2, packed.len() - 1] {
-                let error = inflate(coding, &packed[..end], limit).unwrap_err();
+                let error = unpacked(coding, &packed[..end], limit).unwrap_err();
                 assert!(matches!(error, Error::Invalid(_)), "{length} {end}");
             }
         }
@@ -111,8 +135,8 @@ mod tests {
     #[test]
     fn gzip_may_come_in_parts_and_nothing_else_may_follow() {
         let parts = [gzip(b"[[1,"), gzip(b" 2]]")].concat();
-        assert_eq!(inflate(Coding::Gzip, &parts, 100).unwrap(), b"[[1, 2]]");
+        assert_eq!(unpacked(Coding::Gzip, &parts, 100).unwrap(), b"[[1, 2]]");
         let trailed = [gzip(b"[[1, 2]]"), b"nonsense".to_vec()].concat();
-        assert!(inflate(Coding::Gzip, &trailed, 100).is_err());
+        assert!(unpacked(Coding::Gzip, &trailed, 100).is_err());
     }
 }

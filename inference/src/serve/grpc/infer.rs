@@ -9,6 +9,7 @@ use super::proto::{
 use super::unary::{Call, decode};
 use crate::serve::app::App;
 use crate::serve::error::{Echo, Error};
+use crate::serve::job::Job;
 use crate::serve::open_inference::parameters::{Parameter, Parameters};
 use crate::serve::open_inference::{
     Answer, Data, DataType, Inference, Tensor, Typed, Values, Wish, check_name, infer_tensors,
@@ -17,19 +18,23 @@ use crate::serve::served::Served;
 use crate::serve::work;
 use bytes::Buf as _;
 use prost::Message as _;
-use prost::encoding::{DecodeContext, decode_key, skip_field};
+use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field};
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// Inputs, outputs and raw contents of one request: an empty one takes two bytes on the wire, and
+/// Fields of one request besides its values: an empty tensor takes two bytes on the wire, and
 /// hundreds in memory.
-const MOST_TENSORS: usize = 16 * 1024;
+const MOST_ENTRIES: usize = 16 * 1024;
+/// Bytes of a name, a shape or a parameter.
+const LONGEST_FIELD: usize = 16 * 1024;
+/// Bytes of a value: none takes more, and some take one on the wire and eight in memory.
+const LONGEST_VALUE: usize = 10;
 
 /// Predicts the rows of a request. The answer is raw if the request is.
 pub(super) async fn model_infer(app: Arc<App>, call: Call) -> Result<Vec<u8>, Error> {
-    let Call { begin, message } = call;
+    let Call { deadline, message } = call;
     let body = work::Received {
-        begin,
+        deadline,
         bytes: message,
         // tonic has unpacked it.
         coding: None,
@@ -41,8 +46,8 @@ pub(super) async fn model_infer(app: Arc<App>, call: Call) -> Result<Vec<u8>, Er
 ///
 /// # Errors
 /// Whatever is wrong with it.
-pub fn answer(served: &Served, message: &[u8]) -> Result<Vec<u8>, Error> {
-    check_count(message)?;
+pub fn answer(served: &Job, message: &[u8]) -> Result<Vec<u8>, Error> {
+    check_entries(message, served.max_rows() * served.signature.width())?;
     let request: ModelInferRequest = decode(message)?;
     let version = given(&request.model_version);
     check_name(served, Some(&request.model_name), version)?;
@@ -58,19 +63,66 @@ pub(super) fn given(text: &str) -> Option<&str> {
     (!text.is_empty()).then_some(text)
 }
 
-/// Counts the tensors before there is memory for each.
-fn check_count(mut message: &[u8]) -> Result<(), Error> {
-    let malformed = |error| Error::Invalid(format!("the message is malformed: {error}"));
-    let mut tensors = 0;
-    while message.has_remaining() {
-        let (tag, kind) = decode_key(&mut message).map_err(malformed)?;
-        skip_field(kind, tag, &mut message, DecodeContext::default()).map_err(malformed)?;
-        tensors += usize::from((5..=7).contains(&tag));
-    }
-    match tensors > MOST_TENSORS {
-        true => Err(Error::Invalid(format!("more than {MOST_TENSORS} tensors"))),
+/// Refuses what takes much more memory than it is long, before there is memory for it.
+fn check_entries(message: &[u8], most_values: usize) -> Result<(), Error> {
+    let entries = entries(message, most_values, Level::Request)?;
+    match entries > MOST_ENTRIES + most_values {
+        true => Err(Error::Invalid(format!("more than {MOST_ENTRIES} tensors"))),
         false => Ok(()),
     }
+}
+
+/// Where in a request fields are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Level {
+    /// ModelInferRequest.
+    Request,
+    /// One of its `inputs`.
+    Input,
+    /// Its `contents`.
+    Contents,
+}
+
+impl Level {
+    /// What the field called `tag` holds, if that is looked into.
+    const fn below(self, tag: u32) -> Option<Self> {
+        match (self, tag) {
+            (Self::Request, 5) => Some(Self::Input),
+            (Self::Input, 5) => Some(Self::Contents),
+            _ => None,
+        }
+    }
+}
+
+/// Number of the fields of `message`, and of those in them.
+fn entries(mut message: &[u8], most_values: usize, level: Level) -> Result<usize, Error> {
+    let malformed = |error| Error::Invalid(format!("the message is malformed: {error}"));
+    let mut entries = 0;
+    while message.has_remaining() {
+        let (tag, kind) = decode_key(&mut message).map_err(malformed)?;
+        let before = message;
+        skip_field(kind, tag, &mut message, DecodeContext::default()).map_err(malformed)?;
+        entries += 1;
+        if kind != WireType::LengthDelimited {
+            continue;
+        }
+        let mut field = &before[..before.len() - message.len()];
+        decode_varint(&mut field).map_err(malformed)?;
+        let most = match level {
+            Level::Request => usize::MAX,
+            Level::Input if level.below(tag).is_some() => usize::MAX,
+            Level::Input => LONGEST_FIELD,
+            Level::Contents => most_values.saturating_mul(LONGEST_VALUE),
+        };
+        if field.len() > most {
+            let message = format!("a field of an input has more than {most} bytes");
+            return Err(Error::Invalid(message));
+        }
+        if let Some(below) = level.below(tag) {
+            entries += self::entries(field, most_values, below)?;
+        }
+    }
+    Ok(entries)
 }
 
 fn tensors(request: &ModelInferRequest) -> Result<Vec<Tensor<'_>>, Error> {

@@ -4,6 +4,7 @@ use super::messages::Messages;
 use super::{deadline, status};
 use crate::serve::app::App;
 use crate::serve::error::Error;
+use crate::serve::job::Deadline;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse as _, Response};
@@ -11,6 +12,7 @@ use axum::routing::{MethodRouter, post};
 use bytes::Bytes;
 use contract::labels::Endpoint;
 use futures::FutureExt as _;
+use http::HeaderMap;
 use prost::Message;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -18,11 +20,15 @@ use std::time::{Duration, Instant};
 use tonic::codec::CompressionEncoding::Gzip;
 use tonic::server::Grpc;
 
+/// Bytes that any message may unpack to, and how many times its length a longer one.
+const SMALL_UNPACKED: u64 = 64 * 1024;
+const MOST_EXPANSION: u64 = 100;
+
 /// A message that has been received.
 #[derive(Debug)]
 pub(super) struct Call {
-    /// When its head came.
-    pub(super) begin: Instant,
+    /// Until when it must be answered.
+    pub(super) deadline: Deadline,
     /// The message, still unread.
     pub(super) message: Bytes,
 }
@@ -62,6 +68,16 @@ pub(super) fn decode<Q: Message + Default>(message: &[u8]) -> Result<Q, Error> {
     Q::decode(message).map_err(|error| Error::Invalid(format!("the message is malformed: {error}")))
 }
 
+/// Bytes that a body of `length` bytes may hold. Messages of numbers shrink to a tenth, a bomb to a
+/// thousandth.
+fn most_unpacked(headers: &HeaderMap, length: usize) -> u64 {
+    let length = length as u64;
+    match headers.contains_key("grpc-encoding") {
+        true => SMALL_UNPACKED.max(length.saturating_mul(MOST_EXPANSION)),
+        false => length,
+    }
+}
+
 async fn answer<H, F>(
     app: Arc<App>,
     endpoint: Endpoint,
@@ -74,20 +90,23 @@ where
 {
     let begin = Instant::now();
     let longest = Duration::from_millis(app.limits.request_timeout_ms);
-    let patience = deadline::of(request.headers(), longest)?;
+    let deadline = Deadline::new(begin, deadline::of(request.headers(), longest)?);
     let (head, body) = request.into_parts();
-    let body = app.admission.receive(Request::new(body)).await?;
-    let limit = app.limits.max_body_bytes;
+    let body = app.admission.receive(Request::new(body), deadline).await?;
+    let limit = most_unpacked(&head.headers, body.len()).min(app.limits.max_body_bytes);
+    // tonic copies or unpacks it: as much memory is taken until the answer is made.
+    let mut share = app.admission.budget().share();
+    share.grow(usize::try_from(limit).unwrap_or(usize::MAX))?;
     let service = tower::service_fn(move |request: tonic::Request<Bytes>| {
         let message = request.into_inner();
         let (app, handler) = (Arc::clone(&app), handler.clone());
         async move {
             app.metrics.http.received(endpoint, message.len() as u64);
-            let work = handler(Arc::clone(&app), Call { begin, message });
-            let work = tokio::time::timeout(patience.saturating_sub(begin.elapsed()), work);
+            let work = handler(Arc::clone(&app), Call { deadline, message });
+            let work = tokio::time::timeout(deadline.left(), work);
             let answer = match AssertUnwindSafe(work).catch_unwind().await {
                 Ok(Ok(answer)) => answer,
-                Ok(Err(_)) => Err(Error::Deadline(patience)),
+                Ok(Err(_)) => Err(Error::Deadline(deadline.length())),
                 Err(_) => Err(Error::Internal),
             };
             let answer = answer.map_err(status::of)?;

@@ -3,8 +3,8 @@
 use super::output::{self, Answer, Wish};
 use super::tensor::{self, Tensor};
 use crate::serve::error::{Echo, Error};
+use crate::serve::job::Job;
 use crate::serve::predict::score;
-use crate::serve::served::Served;
 use std::hash::{BuildHasher as _, RandomState};
 use std::time::SystemTime;
 
@@ -25,7 +25,7 @@ pub struct Inference {
 /// # Errors
 /// Whatever is wrong with the request.
 pub fn infer(
-    served: &Served,
+    served: &Job,
     id: Option<&str>,
     inputs: &[Tensor<'_>],
     wishes: &[Wish<'_>],

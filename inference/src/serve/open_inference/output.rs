@@ -78,7 +78,7 @@ impl<'a> Wish<'a> {
     /// # Errors
     /// `Invalid` if a parameter has no sensible value.
     pub fn new(name: &'a str, parameters: Option<&Parameters>) -> Result<Self, Error> {
-        let none = Parameters::new();
+        let none = Parameters::default();
         let parameters = parameters.unwrap_or(&none);
         Ok(Self {
             name,

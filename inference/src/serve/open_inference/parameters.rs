@@ -3,12 +3,16 @@
 
 use crate::serve::error::Error;
 use serde::Deserialize;
-use serde::de::{Deserializer, Visitor};
+use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
 use std::collections::BTreeMap;
 use std::fmt;
 
+/// Parameters of one request, tensor or output.
+const MOST: usize = 256;
+
 /// Parameters by name.
-pub type Parameters = BTreeMap<String, Parameter>;
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Parameters(BTreeMap<String, Parameter>);
 
 /// Whether an output is to be bytes after the JSON.
 pub const BINARY_DATA: &str = "binary_data";
@@ -35,7 +39,7 @@ pub enum Parameter {
 /// # Errors
 /// `Invalid` if it is something else.
 pub fn flag(parameters: &Parameters, key: &str) -> Result<Option<bool>, Error> {
-    match parameters.get(key) {
+    match parameters.0.get(key) {
         None => Ok(None),
         Some(Parameter::Flag(flag)) => Ok(Some(*flag)),
         Some(Parameter::Whole(_) | Parameter::Other) => Err(Error::Invalid(format!(
@@ -49,7 +53,7 @@ pub fn flag(parameters: &Parameters, key: &str) -> Result<Option<bool>, Error> {
 /// # Errors
 /// `Invalid` if it is something else.
 pub fn count(parameters: &Parameters, key: &str) -> Result<Option<usize>, Error> {
-    match parameters.get(key) {
+    match parameters.0.get(key) {
         None => Ok(None),
         Some(Parameter::Whole(count)) if *count >= 0 => {
             Ok(Some(usize::try_from(*count).unwrap_or(usize::MAX)))
@@ -57,6 +61,39 @@ pub fn count(parameters: &Parameters, key: &str) -> Result<Option<usize>, Error>
         Some(_) => Err(Error::Invalid(format!(
             "parameter {key} must be a whole number, 0 or more"
         ))),
+    }
+}
+
+impl FromIterator<(String, Parameter)> for Parameters {
+    fn from_iter<I: IntoIterator<Item = (String, Parameter)>>(parameters: I) -> Self {
+        Self(parameters.into_iter().collect())
+    }
+}
+
+impl<'de> Deserialize<'de> for Parameters {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(AllParameters)
+    }
+}
+
+struct AllParameters;
+
+impl<'de> Visitor<'de> for AllParameters {
+    type Value = Parameters;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "an object of at most {MOST} parameters")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Parameters, A::Error> {
+        let mut parameters = BTreeMap::new();
+        while let Some((name, value)) = map.next_entry()? {
+            if parameters.len() == MOST {
+                return Err(A::Error::invalid_length(MOST + 1, &self));
+            }
+            parameters.insert(name, value);
+        }
+        Ok(Parameters(parameters))
     }
 }
 

@@ -8,6 +8,7 @@ use crate::serve::health;
 use crate::serve::reload::{self, Outcome, ReloadError};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use std::sync::Arc;
 
 /// What an index is asked for.
 #[derive(Debug, Default, Deserialize)]
@@ -56,20 +57,29 @@ pub fn index(app: &App, ready: bool) -> Vec<Entry> {
 ///
 /// # Errors
 /// `ControlDisabled`, `UnknownModel`, or `Load` if the model was refused; then all is as before.
-pub async fn load(app: &App, name: &str) -> Result<(), Error> {
+pub async fn load(app: &Arc<App>, name: &str) -> Result<(), Error> {
     check(app, name)?;
-    match reload::reload(app).await {
-        Ok(Outcome::Replaced | Outcome::Unchanged) => {
-            app.resume();
-            tracing::info!(sha256 = app.served().model.sha256, "the model was loaded");
-            Ok(())
-        }
+    // What has begun is finished, whether the client waits for it or not.
+    let loading = tokio::spawn(reload_and_resume(Arc::clone(app)));
+    let loaded = loading.await.map_err(|failure| {
+        tracing::error!(%failure, "the model was not loaded");
+        Error::Internal
+    })?;
+    match loaded {
+        Ok(Outcome::Replaced | Outcome::Unchanged) => Ok(()),
         Err(ReloadError::Load(refused)) => Err(Error::Load(refused.to_string())),
-        Err(failure @ (ReloadError::Metrics(_) | ReloadError::Panic(_))) => {
+        Err(failure) => {
             tracing::error!(%failure, "the model was not loaded");
             Err(Error::Internal)
         }
     }
+}
+
+async fn reload_and_resume(app: Arc<App>) -> Result<Outcome, ReloadError> {
+    let outcome = reload::reload(&app).await?;
+    app.resume();
+    tracing::info!(sha256 = app.served().model.sha256, "the model was loaded");
+    Ok(outcome)
 }
 
 /// From now on the model is not served.

@@ -4,6 +4,7 @@ use super::binary::Pieces;
 use super::output::Wish;
 use super::parameters::{self, BINARY_DATA_SIZE, Parameters};
 use super::tensor::{Data, Tensor};
+use crate::capped::Capped;
 use crate::object::{self, Object};
 use crate::serve::error::{Echo, Error};
 use serde::Deserialize;
@@ -13,6 +14,11 @@ use std::borrow::Cow;
 /// Longest piece of a parser's message that is answered with, in bytes.
 const LONGEST_MESSAGE: usize = 128;
 
+/// Inputs of one request, and outputs: more than a model has features.
+const MOST_TENSORS: usize = 4096;
+/// Dimensions of a tensor.
+const MOST_DIMENSIONS: usize = 16;
+
 /// The JSON, its tensors' data still unread. Fields that are not listed are allowed and ignored.
 #[derive(Debug, Deserialize)]
 pub(super) struct InferRequest<'a> {
@@ -21,9 +27,9 @@ pub(super) struct InferRequest<'a> {
     #[serde(default)]
     pub parameters: Option<Parameters>,
     #[serde(borrow)]
-    inputs: Vec<Object<Input<'a>>>,
+    inputs: Capped<Object<Input<'a>>, MOST_TENSORS>,
     #[serde(borrow, default)]
-    outputs: Option<Vec<Object<Requested<'a>>>>,
+    outputs: Option<Capped<Object<Requested<'a>>, MOST_TENSORS>>,
 }
 
 /// One input.
@@ -31,7 +37,7 @@ pub(super) struct InferRequest<'a> {
 struct Input<'a> {
     #[serde(borrow)]
     name: Cow<'a, str>,
-    shape: Vec<i64>,
+    shape: Capped<i64, MOST_DIMENSIONS>,
     #[serde(borrow)]
     datatype: Cow<'a, str>,
     #[serde(default)]
@@ -59,6 +65,7 @@ impl InferRequest<'_> {
     pub(super) fn tensors<'a>(&'a self, mut pieces: Pieces<'a>) -> Result<Vec<Tensor<'a>>, Error> {
         let tensors = self
             .inputs
+            .0
             .iter()
             .map(|Object(input)| input.tensor(&mut pieces));
         let tensors = tensors.collect::<Result<_, _>>()?;
@@ -68,7 +75,7 @@ impl InferRequest<'_> {
 
     /// The outputs that the client names.
     pub(super) fn wishes(&self) -> Result<Vec<Wish<'_>>, Error> {
-        let wanted = self.outputs.iter().flatten();
+        let wanted = self.outputs.iter().flat_map(|wanted| &wanted.0);
         wanted
             .map(|Object(wanted)| Wish::new(&wanted.name, wanted.parameters.as_ref()))
             .collect()
@@ -89,7 +96,7 @@ impl Input<'_> {
         Ok(Tensor {
             name: &self.name,
             datatype: &self.datatype,
-            shape: &self.shape,
+            shape: &self.shape.0,
             data,
         })
     }

@@ -164,6 +164,11 @@ impl Tensor<'_> {
         let expected = shape.iter().product::<usize>();
         let datatype = self.datatype()?;
         let (found, unit, expected) = match &self.data {
+            // Each element takes a character at least, and a comma before the next.
+            Data::Json(text) if text.get().len() / 2 + 1 < expected => {
+                let message = format!("has fewer values than its shape, {expected}");
+                return Err(self.refuse(message));
+            }
             Data::Json(_) => return Ok(()),
             Data::Raw(bytes) => (
                 bytes.len(),
