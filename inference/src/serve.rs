@@ -14,6 +14,7 @@ pub mod access;
 pub mod admission;
 pub mod app;
 pub mod budget;
+pub mod busy;
 pub mod compression;
 pub mod decode;
 pub mod docs;

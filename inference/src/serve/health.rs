@@ -1,6 +1,7 @@
 //! Whether the server lives, is ready, and what it has counted.
 
 use super::app::App;
+use super::busy::Busy;
 use super::error::{Error, json};
 use super::metrics;
 use super::served::Served;
@@ -16,6 +17,9 @@ use tokio::sync::watch;
 /// Time without a beat of the serving runtime after which the process is no longer live.
 const LONGEST_SILENCE: Duration = Duration::from_secs(30);
 
+/// Time after which a prediction will never end: no batch of any model takes a tenth of it.
+const LONGEST_WORK: Duration = Duration::from_secs(60);
+
 /// Time between two beats.
 pub const BEAT: Duration = Duration::from_secs(1);
 
@@ -28,6 +32,8 @@ pub struct Health {
     born: Instant,
     /// Milliseconds from `born` to the last beat.
     beat: AtomicU64,
+    /// Predictions that are being worked on.
+    pub busy: Busy,
 }
 
 impl Health {
@@ -39,6 +45,7 @@ impl Health {
             changed: watch::Sender::default(),
             born: Instant::now(),
             beat: AtomicU64::new(0),
+            busy: Busy::default(),
         }
     }
 
@@ -92,7 +99,8 @@ impl Health {
 
     fn is_live(&self) -> bool {
         let beat = Duration::from_millis(self.beat.load(Ordering::Relaxed));
-        self.born.elapsed().saturating_sub(beat) < LONGEST_SILENCE
+        let silence = self.born.elapsed().saturating_sub(beat);
+        silence < LONGEST_SILENCE && self.busy.longest() < LONGEST_WORK
     }
 }
 
@@ -129,7 +137,7 @@ pub async fn health(State(app): State<Arc<App>>) -> Response {
     json(status(ready.is_ok()), body.to_string())
 }
 
-/// `GET /livez`: 200 while the serving runtime makes progress.
+/// `GET /livez`: 200 while the serving runtime and predictions make progress.
 pub async fn livez(State(app): State<Arc<App>>) -> (StatusCode, &'static str) {
     match app.health.is_live() {
         true => (StatusCode::OK, "ok\n"),

@@ -90,11 +90,12 @@ pub async fn perform<T: Send + 'static>(
         return answer(&job, &body.bytes);
     }
     let _waiting = job.waiting();
-    let budget = app.admission.budget();
+    let (budget, busy) = (app.admission.budget(), app.health.busy.clone());
     let task = tokio::task::spawn_blocking(move || {
         // Kept until the work is done, even when nobody waits for it any more.
         let _permit = permit;
         job.check()?;
+        let _task = busy.begin();
         let (body, _share) = plain(body, &job, budget.share())?;
         answer(&job, &body)
     });
