@@ -9,9 +9,12 @@
 mod calls;
 mod connection;
 mod deadline;
+mod exchange;
+mod frames;
 mod health;
 mod infer;
 mod messages;
+mod progress;
 mod reflection;
 mod status;
 mod unary;
