@@ -255,6 +255,7 @@ fn a_client_that_keeps_its_connection_does_not_keep_the_server(
 #[rstest]
 #[case::in_frames(SERVICE, "ModelInfer", &[], &frame(DATA, 0, 1, &[0]))]
 #[case::in_a_frame(SERVICE, "ModelInfer", &[0, 9, 9, DATA, 0, 0, 0, 0, 1], &[0])]
+#[case::of_a_health_check("grpc.health.v1.Health", "Check", &[], &frame(DATA, 0, 1, &[0]))]
 fn a_message_that_drips_is_given_up_within_the_deadline(
     #[case] service: &str,
     #[case] method: &str,

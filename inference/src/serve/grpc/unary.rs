@@ -6,6 +6,7 @@ use crate::serve::app::App;
 use crate::serve::error::Error;
 use axum::body::Body;
 use axum::extract::{Request, State};
+use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{MethodRouter, post};
 use bytes::Bytes;
@@ -52,6 +53,15 @@ where
         let request = decode(&call.message)?;
         handler(&app, &request).map(|answer| answer.encode_to_vec())
     })
+}
+
+/// Hands `request` on once its message has come in whole, for services that wait for one for ever.
+pub(super) async fn whole(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let (head, body) = request.into_parts();
+    match app.admission.receive(Request::new(body)).await {
+        Ok(body) => next.run(Request::from_parts(head, Body::from(body))).await,
+        Err(error) => status::respond(error),
+    }
 }
 
 /// Reads a message.
