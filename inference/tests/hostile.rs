@@ -11,19 +11,7 @@ use std::net::{Shutdown, TcpStream};
 use std::process::Command;
 use std::time::{Duration, Instant};
 use support::ROW;
-use support::process::{Process, get, post, read_all};
-
-/// Resident memory that no client may drive the server over.
-const MOST_MEMORY: u64 = 64 << 20;
-
-fn assert_unharmed(server: &Process) {
-    let answer = server.talk(&post("/predict", ROW));
-    assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
-    // The request for the metrics is one.
-    assert_eq!(server.metric("api_active_requests", 1.0), 1.0);
-    let resident = server.resident();
-    assert!(resident < MOST_MEMORY, "{resident} bytes resident");
-}
+use support::process::{MOST_MEMORY, Process, get, post, read_all};
 
 /// Time until the server closes `stream`.
 fn cut_after(mut stream: TcpStream, begin: Instant) -> Duration {
@@ -47,12 +35,12 @@ fn hundreds_of_slow_heads_are_cut_while_others_are_served() {
             stream
         })
         .collect();
-    assert_unharmed(&server);
+    server.assert_unharmed();
     for stream in slow {
         let waited = cut_after(stream, begin);
         assert!(waited < Duration::from_secs(8), "cut after {waited:?}");
     }
-    assert_unharmed(&server);
+    server.assert_unharmed();
 }
 
 #[test]
@@ -75,7 +63,7 @@ fn a_body_that_drips_is_given_up_within_the_deadline() {
     assert!(begin.elapsed() < Duration::from_secs(4));
     let _ = stream.shutdown(Shutdown::Both);
     feeding.join().unwrap();
-    assert_unharmed(&server);
+    server.assert_unharmed();
 }
 
 #[test]
@@ -97,7 +85,7 @@ fn an_answer_that_nobody_reads_is_given_up() {
     let waited = begin.elapsed();
     assert!(given_up, "still open after {waited:?}");
     drop(stream);
-    assert_unharmed(&server);
+    server.assert_unharmed();
 }
 
 #[rstest]
@@ -119,7 +107,7 @@ fn a_length_that_lies_is_refused(#[case] lengths: &str, #[case] body: &str) {
     // Closed without a word, or refused.
     let refused = answer.is_empty() || answer.starts_with("HTTP/1.1 4");
     assert!(refused, "{answer}");
-    assert_unharmed(&server);
+    server.assert_unharmed();
 }
 
 #[test]
@@ -137,7 +125,7 @@ fn a_body_in_thousands_of_pieces_costs_no_more_than_in_one() {
     stream.write_all(b"0\r\n\r\n").unwrap();
     let answer = read_all(stream);
     assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
-    assert_unharmed(&server);
+    server.assert_unharmed();
 }
 
 #[test]
@@ -197,7 +185,7 @@ fn json_that_bites_is_refused(#[case] body: String) {
             answer.len()
         );
     }
-    assert_unharmed(&server);
+    server.assert_unharmed();
 }
 
 #[test]
@@ -214,7 +202,7 @@ fn clients_that_reset_leave_nothing_behind() {
             .set_linger(Some(Duration::ZERO))
             .unwrap();
     }
-    assert_unharmed(&server);
+    server.assert_unharmed();
 }
 
 #[test]
@@ -250,7 +238,7 @@ fn without_file_descriptors_the_server_rests_and_recovers() {
     let busy = server.ticks() - before;
     assert!(busy < 40, "{busy} ticks of CPU in 2 s");
     drop(crowd);
-    assert_unharmed(&server);
+    server.assert_unharmed();
 }
 
 #[test]
@@ -333,93 +321,5 @@ fn many_large_bodies_take_no_more_memory_than_there_is_for_them(
     all_at_once(&server, path, body.as_bytes());
     let peak = server.peak();
     assert!(peak < BUDGET + MOST_MEMORY, "{peak} bytes at most");
-    assert_unharmed(&server);
-}
-
-/// A frame of HTTP/2 (RFC 9113, section 4.1).
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
-    let stream = stream.to_be_bytes();
-    [&length[1..], &[kind, flags], &stream, payload].concat()
-}
-
-/// A client of gRPC that has said hello, and keeps to no rule after that.
-fn rude(server: &Process) -> TcpStream {
-    let mut stream = TcpStream::connect(server.grpc.unwrap()).unwrap();
-    stream
-        .write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
-        .unwrap();
-    stream.write_all(&frame(4, 0, 0, &[])).unwrap();
-    stream
-}
-
-/// Kinds and payloads of the frames that the server sends until it closes the connection, or says
-/// nothing more for a while.
-fn frames(mut stream: TcpStream) -> Vec<(u8, Vec<u8>)> {
-    let patience = Some(Duration::from_secs(2));
-    stream.set_read_timeout(patience).unwrap();
-    let mut frames = Vec::new();
-    let mut head = [0; 9];
-    while stream.read_exact(&mut head).is_ok() {
-        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
-        let mut payload = vec![0; length as usize];
-        stream.read_exact(&mut payload).unwrap();
-        frames.push((head[3], payload));
-    }
-    frames
-}
-
-const SETTINGS: u8 = 4;
-const GOAWAY: u8 = 7;
-const ENHANCE_YOUR_CALM: u32 = 11;
-
-#[test]
-fn clients_of_grpc_are_told_the_limits() {
-    let server = Process::start(&["--grpc", "127.0.0.1:0"]);
-    let frames = frames(rude(&server));
-    let (_, settings) = frames.iter().find(|(kind, _)| *kind == SETTINGS).unwrap();
-    let told = |id: u16| {
-        let mut entries = settings.chunks(6);
-        let entry = entries.find(|entry| entry[..2] == id.to_be_bytes())?;
-        Some(u32::from_be_bytes(entry[2..].try_into().unwrap()))
-    };
-    let (streams, headers) = (3, 6);
-    assert_eq!((told(streams), told(headers)), (Some(100), Some(16 * 1024)));
-}
-
-/// CVE-2023-44487: each request is taken back as soon as it is sent.
-#[test]
-fn rapid_resets_end_the_connection() {
-    let server = Process::start(&["--grpc", "127.0.0.1:0"]);
-    let mut stream = rude(&server);
-    // :method POST, :scheme http, :path /
-    let head = [0x83, 0x86, 0x84];
-    let cancel = 8_u32.to_be_bytes();
-    let attack: Vec<u8> = (0..1_000)
-        .flat_map(|at| {
-            let stream = 2 * at + 1;
-            [frame(1, 4 | 1, stream, &head), frame(3, 0, stream, &cancel)].concat()
-        })
-        .collect();
-    let _ = stream.write_all(&attack);
-    let frames = frames(stream);
-    let (_, goaway) = frames.iter().find(|(kind, _)| *kind == GOAWAY).unwrap();
-    let code = u32::from_be_bytes(goaway[4..8].try_into().unwrap());
-    assert_eq!(code, ENHANCE_YOUR_CALM);
-    assert_unharmed(&server);
-}
-
-#[test]
-fn headers_without_an_end_end_the_connection() {
-    let server = Process::start(&["--grpc", "127.0.0.1:0"]);
-    let mut stream = rude(&server);
-    stream.write_all(&frame(1, 0, 1, &[0x83])).unwrap();
-    // Literal fields without indexing: an empty name, and a value of 100 bytes.
-    let field = [&[0, 1, b'a', 100][..], &[b'x'; 100]].concat();
-    let continuation = frame(9, 0, 1, &field.repeat(100));
-    let begin = Instant::now();
-    while stream.write_all(&continuation).is_ok() {
-        assert!(begin.elapsed() < Duration::from_secs(20), "taken for ever");
-    }
-    assert_unharmed(&server);
+    server.assert_unharmed();
 }

@@ -9,9 +9,12 @@
 mod calls;
 mod connection;
 mod deadline;
+mod exchange;
+mod frames;
 mod health;
 mod infer;
 mod messages;
+mod progress;
 mod reflection;
 mod status;
 mod unary;
@@ -25,9 +28,9 @@ use super::error::Error;
 use super::tls::Acceptor;
 use super::track::TrackLayer;
 use anyhow::Context as _;
-use axum::Router;
 use axum::response::Response;
 use axum::routing::{MethodRouter, any, any_service};
+use axum::{Router, middleware};
 use contract::labels::Endpoint;
 use http::{Method, Uri};
 use std::sync::Arc;
@@ -69,10 +72,11 @@ impl Server {
     ) -> anyhow::Result<Self> {
         let (reporter, health) = tonic_health::server::health_reporter();
         let health = health.max_decoding_message_size(LARGEST_QUESTION);
+        let whole = middleware::from_fn_with_state(Arc::clone(app), unary::whole);
         let listener = TcpListener::from_std(listener).context("cannot listen to gRPC")?;
         let router = router(app)?.route(
             "/grpc.health.v1.Health/{method}",
-            track(app, Endpoint::GrpcHealth, any_service(health)),
+            track(app, Endpoint::GrpcHealth, any_service(health).layer(whole)),
         );
         Ok(Self {
             listener,

@@ -6,6 +6,7 @@ use axum::Router;
 use axum::body::Body;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use socket2::SockRef;
 use std::io;
@@ -158,10 +159,11 @@ impl Conversation {
                 answer
             }
         });
+        let stream = TokioIo::new(Watched::new(stream, progress.clone()));
         let connection = http1::Builder::new()
             .max_headers(MOST_HEADERS)
             .max_buf_size(BUFFER)
-            .serve_connection(Watched::new(stream, progress.clone()), service);
+            .serve_connection(stream, service);
         // What goes wrong here is a client's: a broken connection, a malformed or late head.
         stall::watch(self.stop.watch(connection), progress).await;
     }

@@ -4,7 +4,6 @@
 //! longer than a head may take: a client that finds its idle connection closed just as it sends
 //! the next request sees a failure.
 
-use hyper_util::rt::TokioIo;
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -14,7 +13,13 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// Time between two looks at a connection.
-const TICK: Duration = Duration::from_secs(1);
+pub const TICK: Duration = Duration::from_secs(1);
+/// Ticks for which a connection may stay open without a request.
+pub const IDLE: u32 = 75;
+/// Ticks that a head may take.
+pub const HEAD: u32 = 5;
+/// Ticks for which a client may take nothing of an answer.
+pub const BLOCKED: u32 = 10;
 
 /// What a connection is waiting for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,10 +38,10 @@ impl Stage {
     /// Ticks for which a connection may stay in this stage.
     const fn patience(self) -> u32 {
         match self {
-            Self::Idle => 75,
-            Self::Head => 5,
+            Self::Idle => IDLE,
+            Self::Head => HEAD,
             Self::Busy => u32::MAX,
-            Self::Blocked => 10,
+            Self::Blocked => BLOCKED,
         }
     }
 }
@@ -59,22 +64,6 @@ impl Progress {
     /// An answer is complete.
     pub fn idle(&self) {
         self.enter(Stage::Idle);
-    }
-
-    /// Bytes have come.
-    fn received(&self) {
-        if self.stage() == Stage::Idle {
-            self.enter(Stage::Head);
-        }
-    }
-
-    /// An attempt to write ended: pending if the client does not read.
-    fn wrote(&self, outcome: &Poll<io::Result<usize>>) {
-        match (self.stage(), outcome.is_pending()) {
-            (Stage::Idle, true) => self.enter(Stage::Blocked),
-            (Stage::Blocked, false) => self.enter(Stage::Idle),
-            _ => {}
-        }
     }
 
     /// The stage is in the lowest two bits, the number of changes above.
@@ -112,6 +101,31 @@ impl Default for Progress {
     }
 }
 
+/// Hears of what passes through a connection.
+pub trait Observer: Unpin {
+    /// `bytes` have come.
+    fn received(&mut self, bytes: &[u8]);
+
+    /// An attempt to write ended; it is `blocked` if the client does not read.
+    fn wrote(&mut self, blocked: bool);
+}
+
+impl Observer for Progress {
+    fn received(&mut self, _: &[u8]) {
+        if self.stage() == Stage::Idle {
+            self.enter(Stage::Head);
+        }
+    }
+
+    fn wrote(&mut self, blocked: bool) {
+        match (self.stage(), blocked) {
+            (Stage::Idle, true) => self.enter(Stage::Blocked),
+            (Stage::Blocked, false) => self.enter(Stage::Idle),
+            _ => {}
+        }
+    }
+}
+
 /// Runs `connection` to its end, or until it stalls.
 pub async fn watch(connection: impl Future, progress: Progress) {
     let connection = pin!(connection);
@@ -121,21 +135,21 @@ pub async fn watch(connection: impl Future, progress: Progress) {
     }
 }
 
-/// A connection that tells when bytes come.
+/// A connection that tells an observer what passes.
 #[derive(Debug)]
-pub struct Watched<S> {
+pub struct Watched<S, O> {
     stream: S,
-    progress: Progress,
+    observer: O,
 }
 
-impl<S> Watched<S> {
-    /// `stream`, in the form that hyper takes.
-    pub fn new(stream: S, progress: Progress) -> TokioIo<Self> {
-        TokioIo::new(Self { stream, progress })
+impl<S, O> Watched<S, O> {
+    /// `stream`, of which `observer` is told.
+    pub const fn new(stream: S, observer: O) -> Self {
+        Self { stream, observer }
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
+impl<S: AsyncRead + Unpin, O: Observer> AsyncRead for Watched<S, O> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -143,21 +157,22 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         let outcome = Pin::new(&mut self.stream).poll_read(cx, buffer);
-        if buffer.filled().len() > before {
-            self.progress.received();
+        let received = &buffer.filled()[before..];
+        if !received.is_empty() {
+            self.observer.received(received);
         }
         outcome
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+impl<S: AsyncWrite + Unpin, O: Observer> AsyncWrite for Watched<S, O> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let outcome = Pin::new(&mut self.stream).poll_write(cx, bytes);
-        self.progress.wrote(&outcome);
+        self.observer.wrote(outcome.is_pending());
         outcome
     }
 
@@ -167,7 +182,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         pieces: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let outcome = Pin::new(&mut self.stream).poll_write_vectored(cx, pieces);
-        self.progress.wrote(&outcome);
+        self.observer.wrote(outcome.is_pending());
         outcome
     }
 
@@ -200,32 +215,32 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn each_stage_has_its_patience() {
-        let progress = Progress::new();
+        let mut progress = Progress::new();
         assert_eq!(patience(progress.clone()).await, 5);
         progress.busy();
         assert_eq!(patience(progress.clone()).await, 1000);
         progress.idle();
         assert_eq!(patience(progress.clone()).await, 75);
-        progress.wrote(&Poll::Pending);
+        progress.wrote(true);
         assert_eq!(patience(progress.clone()).await, 10);
-        progress.wrote(&Poll::Ready(Ok(1)));
+        progress.wrote(false);
         assert_eq!(patience(progress.clone()).await, 75);
-        progress.received();
+        progress.received(b"x");
         assert_eq!(patience(progress.clone()).await, 5);
     }
 
     #[tokio::test(start_paused = true)]
     async fn bytes_of_a_head_buy_no_time_but_requests_do() {
         let progress = Progress::new();
-        let feeder = progress.clone();
+        let mut feeder = progress.clone();
         tokio::spawn(async move {
             for second in 0..20 {
                 tokio::time::sleep(TICK).await;
-                feeder.received();
+                feeder.received(b"x");
                 if second < 10 {
                     feeder.busy();
                     feeder.idle();
-                    feeder.received();
+                    feeder.received(b"x");
                 }
             }
         });

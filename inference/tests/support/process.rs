@@ -7,6 +7,9 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+/// Resident memory that no client may drive a server over.
+pub const MOST_MEMORY: u64 = 64 << 20;
+
 /// A running server, killed when dropped.
 #[derive(Debug)]
 pub struct Process {
@@ -114,6 +117,16 @@ impl Process {
         let mut lines = status.lines().filter_map(|line| line.strip_prefix(field));
         let kibibytes = lines.next().unwrap().trim().trim_end_matches(" kB");
         kibibytes.parse::<u64>().unwrap() * 1024
+    }
+
+    /// It answers, works on nothing and has kept its memory.
+    pub fn assert_unharmed(&self) {
+        let answer = self.talk(&post("/predict", super::ROW));
+        assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
+        // The request for the metrics is one.
+        assert_eq!(self.metric("api_active_requests", 1.0), 1.0);
+        let resident = self.resident();
+        assert!(resident < MOST_MEMORY, "{resident} bytes resident");
     }
 
     /// CPU time used so far, in clock ticks of 10 ms.

@@ -1,14 +1,21 @@
 //! HTTP/2 connections, within limits.
 
+use super::exchange::{Exchange, Piece};
+use super::frames::PREFACE;
+use super::progress::{FrameObserver, Overdue, Progress};
 use crate::serve::listener::accept_until;
+use crate::serve::stall::{HEAD, IDLE, Watched};
 use crate::serve::tls::Acceptor;
 use axum::Router;
 use axum::body::Body;
+use hyper::body::Incoming;
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use std::convert::Infallible;
 use std::io::{self, Cursor};
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
@@ -16,10 +23,6 @@ use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 use tower::Service as _;
 
-/// The first bytes of every HTTP/2 connection (RFC 9113, section 3.4).
-const PREFACE: [u8; 24] = *b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-/// Longest wait for them: hyper itself would wait for ever.
-const PREFACE_TIME: Duration = Duration::from_secs(5);
 /// Requests of one connection at once.
 const MOST_STREAMS: u32 = 100;
 /// Requests that a client may take back before they are looked at ("rapid reset").
@@ -40,6 +43,8 @@ const PONG: Duration = Duration::from_secs(10);
 const MOST_AGE: Duration = Duration::from_secs(30 * 60);
 /// Time for the requests of an aged connection.
 const AGE_GRACE: Duration = Duration::from_secs(60);
+/// Ticks for which a client that is asked to leave may stay without a request.
+const FAREWELL: u32 = HEAD;
 
 /// The open connections.
 #[derive(Debug, Default)]
@@ -88,25 +93,53 @@ pub(super) async fn accept(
 }
 
 async fn converse(stream: impl Stream, router: Router, mut stop: watch::Receiver<()>) {
+    let progress = Arc::new(Progress::new());
+    let stream = Watched::new(stream, FrameObserver::new(Arc::clone(&progress)));
     let greeted = tokio::select! {
-        greeted = timeout(PREFACE_TIME, greet(stream)) => greeted,
+        greeted = greet(stream) => greeted,
+        _ = progress.overdue(IDLE) => return,
         _ = stop.changed() => return,
     };
-    let Ok(Ok(stream)) = greeted else { return };
-    let service = service_fn(move |request: http::Request<hyper::body::Incoming>| {
-        router.clone().call(request.map(Body::new))
-    });
+    if let Ok(stream) = greeted {
+        serve(stream, router, &progress, stop).await;
+    }
+}
+
+/// Answers request after request.
+async fn serve(
+    stream: impl Stream,
+    router: Router,
+    progress: &Arc<Progress>,
+    mut stop: watch::Receiver<()>,
+) {
+    let service = service_fn(|request| answer(router.clone(), request, Exchange::begin(progress)));
     let connection = builder().serve_connection(TokioIo::new(stream), service);
     let mut connection = pin!(connection);
     let patience = tokio::select! {
         // What goes wrong here is a client's.
         _ = connection.as_mut() => return,
+        overdue = progress.overdue(IDLE) => match overdue {
+            Overdue::Idle => AGE_GRACE,
+            Overdue::Stalled => return,
+        },
         () = sleep(MOST_AGE) => AGE_GRACE,
         // The server itself waits no longer than it wants to.
         _ = stop.changed() => Duration::MAX,
     };
     connection.as_mut().graceful_shutdown();
-    let _ = timeout(patience, connection).await;
+    tokio::select! {
+        _ = timeout(patience, connection) => {}
+        _ = progress.overdue(FAREWELL) => {}
+    }
+}
+
+async fn answer(
+    mut router: Router,
+    request: http::Request<Incoming>,
+    exchange: Exchange,
+) -> Result<http::Response<impl hyper::body::Body<Data = Piece, Error = axum::Error>>, Infallible> {
+    let answer = router.call(request.map(Body::new)).await?;
+    Ok(answer.map(|body| exchange.answer(body)))
 }
 
 /// Reads the preface, and gives back the stream as if nothing had been read.

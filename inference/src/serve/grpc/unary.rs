@@ -7,6 +7,7 @@ use crate::serve::error::Error;
 use crate::serve::job::Deadline;
 use axum::body::Body;
 use axum::extract::{Request, State};
+use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{MethodRouter, post};
 use bytes::Bytes;
@@ -60,6 +61,16 @@ where
     })
 }
 
+/// Hands `request` on once its message has come in whole, for services that wait for one for ever.
+pub(super) async fn whole(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let (head, body) = request.into_parts();
+    let body = app.admission.receive(Request::new(body), app.deadline());
+    match body.await {
+        Ok(body) => next.run(Request::from_parts(head, Body::from(body))).await,
+        Err(error) => status::respond(error),
+    }
+}
+
 /// Reads a message.
 ///
 /// # Errors
@@ -68,14 +79,11 @@ pub(super) fn decode<Q: Message + Default>(message: &[u8]) -> Result<Q, Error> {
     Q::decode(message).map_err(|error| Error::Invalid(format!("the message is malformed: {error}")))
 }
 
-/// Bytes that a body of `length` bytes may hold. Messages of numbers shrink to a tenth, a bomb to a
-/// thousandth.
-fn most_unpacked(headers: &HeaderMap, length: usize) -> u64 {
-    let length = length as u64;
-    match headers.contains_key("grpc-encoding") {
-        true => SMALL_UNPACKED.max(length.saturating_mul(MOST_EXPANSION)),
-        false => length,
-    }
+/// Bytes that a message of `length` bytes may unpack to; None if it is not packed. Messages of
+/// numbers shrink to a tenth, a bomb to a thousandth.
+fn most_unpacked(headers: &HeaderMap, length: usize) -> Option<u64> {
+    let packed = headers.contains_key("grpc-encoding");
+    packed.then(|| SMALL_UNPACKED.max((length as u64).saturating_mul(MOST_EXPANSION)))
 }
 
 async fn answer<H, F>(
@@ -93,10 +101,11 @@ where
     let deadline = Deadline::new(begin, deadline::of(request.headers(), longest)?);
     let (head, body) = request.into_parts();
     let body = app.admission.receive(Request::new(body), deadline).await?;
-    let limit = most_unpacked(&head.headers, body.len()).min(app.limits.max_body_bytes);
+    let unpacked = most_unpacked(&head.headers, body.len());
+    let limit = unpacked.unwrap_or(u64::MAX).min(app.limits.max_body_bytes);
     // tonic copies or unpacks it: as much memory is taken until the answer is made.
     let mut share = app.admission.budget().share();
-    share.grow(usize::try_from(limit).unwrap_or(usize::MAX))?;
+    share.grow(unpacked.map_or(body.len(), |_| usize::try_from(limit).unwrap_or(usize::MAX)))?;
     let service = tower::service_fn(move |request: tonic::Request<Bytes>| {
         let message = request.into_inner();
         let (app, handler) = (Arc::clone(&app), handler.clone());
