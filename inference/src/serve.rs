@@ -54,7 +54,7 @@ use access::{Access, AccessError};
 use anyhow::Context as _;
 use app::App;
 use contract::config::ServerConfig;
-use contract::labels::StartFailure;
+use contract::labels::{Endpoint, ErrorType, StartFailure};
 use file_watch::FileWatch;
 use futures::FutureExt as _;
 use futures::future::OptionFuture;
@@ -181,7 +181,7 @@ async fn serve(config: &ServerConfig, drain_delay: Duration) -> Result<(), Start
     ];
     let stop = shutdown::begin(&mut signals, &app, drain_delay).shared();
     let (open, streams) = tokio::join!(
-        listener::accept(listener, http_tls, router, stop.clone()),
+        listener::accept(listener, http_tls, router, unreadable(&app), stop.clone()),
         OptionFuture::from(grpc.map(|server| server.accept(stop))),
     );
     let streams = OptionFuture::from(streams.map(grpc::Open::shutdown));
@@ -243,6 +243,12 @@ fn announce(
     );
 }
 
+/// Counts requests whose head cannot be read, and which are thus for no endpoint.
+fn unreadable(app: &Arc<App>) -> impl Fn(ErrorType) + Clone + Send + 'static {
+    let app = Arc::clone(app);
+    move |kind| app.metrics.http.failed(Endpoint::Other, kind)
+}
+
 async fn beat(app: Arc<App>) {
     let mut ticks = tokio::time::interval(health::BEAT);
     loop {
@@ -265,12 +271,14 @@ fn start_admin(listener: std::net::TcpListener, app: Arc<App>) -> Result<(), Sta
 
 fn serve_admin(listener: std::net::TcpListener, app: Arc<App>) -> io::Result<()> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
+    let refused = unreadable(&app);
     runtime.block_on(async {
         let listener = TcpListener::from_std(listener)?;
         listener::accept(
             listener,
             None,
             app::admin_router(app),
+            refused,
             std::future::pending(),
         )
         .await;

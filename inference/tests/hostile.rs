@@ -275,6 +275,17 @@ fn no_request_fails_while_the_server_stops() {
     assert!(answered > 100, "{answered} answers");
 }
 
+#[rstest]
+#[case::nonsense("GET\0/ HTTP/1.1\r\n\r\n", "validation")]
+#[case::too_many_headers(&format!("GET / HTTP/1.1\r\n{}\r\n", "a: b\r\n".repeat(80)), "too_large")]
+fn a_head_that_cannot_be_read_is_counted(#[case] request: &str, #[case] kind: &str) {
+    let server = Process::start(&[]);
+    let answer = server.talk(request.as_bytes());
+    assert!(answer.starts_with("HTTP/1.1 4"), "{answer}");
+    let series = format!("api_errors_total{{endpoint=\"other\",error_type=\"{kind}\"}}");
+    assert_eq!(server.metric(&series, 1.0), 1.0);
+}
+
 /// As many clients at once send a body that is as large as it may be.
 fn all_at_once(server: &Process, path: &str, body: &[u8]) {
     let head = head(path, &format!("content-length: {}\r\n", body.len()));

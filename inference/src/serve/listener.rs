@@ -4,6 +4,7 @@ use super::stall::{self, Progress, Watched};
 use super::tls::Acceptor;
 use axum::Router;
 use axum::body::Body;
+use contract::labels::ErrorType;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -34,17 +35,19 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Serves `router` on `listener`, inside TLS if there is an acceptor, until `stop` is done. Gives
 /// back the connections that are open then, each of which may still answer the request that it is
-/// at.
+/// at. `refused` hears of requests that never get to the router: those whose head cannot be read.
 pub async fn accept(
     listener: TcpListener,
     tls: Option<Acceptor>,
     router: Router,
+    refused: impl Fn(ErrorType) + Clone + Send + 'static,
     stop: impl Future<Output = ()>,
 ) -> GracefulShutdown {
     let graceful = GracefulShutdown::new();
     let converse = |stream, place| {
         let conversation = Conversation {
             router: router.clone(),
+            refused: refused.clone(),
             stop: graceful.watcher(),
             _place: place,
         };
@@ -125,13 +128,14 @@ fn is_the_clients(failure: &io::Error) -> bool {
 }
 
 /// One connection, and what it needs as long as it lasts.
-struct Conversation {
+struct Conversation<R> {
     router: Router,
+    refused: R,
     stop: Watcher,
     _place: Option<OwnedSemaphorePermit>,
 }
 
-impl Conversation {
+impl<R: Fn(ErrorType) + Send + 'static> Conversation<R> {
     /// Goes on in a task of its own.
     fn begin(self, stream: TcpStream, tls: Option<Acceptor>) {
         match tls {
@@ -165,6 +169,13 @@ impl Conversation {
             .max_buf_size(BUFFER)
             .serve_connection(stream, service);
         // What goes wrong here is a client's: a broken connection, a malformed or late head.
-        stall::watch(self.stop.watch(connection), progress).await;
+        if let Some(Err(error)) = stall::watch(self.stop.watch(connection), progress).await
+            && error.is_parse()
+        {
+            (self.refused)(match error.is_parse_too_large() {
+                true => ErrorType::TooLarge,
+                false => ErrorType::Validation,
+            });
+        }
     }
 }

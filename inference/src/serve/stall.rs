@@ -126,12 +126,12 @@ impl Observer for Progress {
     }
 }
 
-/// Runs `connection` to its end, or until it stalls.
-pub async fn watch(connection: impl Future, progress: Progress) {
+/// Runs `connection` to its end, or until it stalls: then None.
+pub async fn watch<F: Future>(connection: F, progress: Progress) -> Option<F::Output> {
     let connection = pin!(connection);
     tokio::select! {
-        _ = connection => {}
-        () = progress.stalled() => {}
+        end = connection => Some(end),
+        () = progress.stalled() => None,
     }
 }
 
@@ -208,7 +208,7 @@ mod tests {
         let begin = Instant::now();
         let watched = watch(std::future::pending::<()>(), progress);
         match timeout(Duration::from_secs(1000), watched).await {
-            Ok(()) => begin.elapsed().as_secs(),
+            Ok(_) => begin.elapsed().as_secs(),
             Err(_) => 1000,
         }
     }

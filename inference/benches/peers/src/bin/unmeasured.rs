@@ -48,6 +48,6 @@ async fn main() -> Outcome {
     let router = Router::new().route("/predict", post(predict));
     let router = router.with_state(Arc::new(app));
     let stop = std::future::pending();
-    listener::accept(peers::listen(&port).await?, None, router, stop).await;
+    listener::accept(peers::listen(&port).await?, None, router, |_| (), stop).await;
     Ok(())
 }
