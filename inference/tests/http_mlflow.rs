@@ -184,7 +184,42 @@ const SPLIT: &str = r#"dataframe_split: expected {"columns": [names], "data": [r
     r#"{"dataframe_split": {"columns": [0, 1], "data": [[1, 2]]}}"#,
     SPLIT
 )]
-#[case(JSON, r#"{"dataframe_split": {"columns": ["a", "b"]}}"#, "no rows")]
+#[case(
+    JSON,
+    r#"{"dataframe_split": {"columns": ["a", "b"]}}"#,
+    "dataframe_split: data is missing"
+)]
+#[case(JSON, r#"{"dataframe_split": {}}"#, "dataframe_split: data is missing")]
+#[case(
+    JSON,
+    r#"{"dataframe_split": {"data": [[1, 2]], "data": [[3, 4]]}}"#,
+    "dataframe_split: data is given twice"
+)]
+#[case(
+    JSON,
+    r#"{"dataframe_split": {"columns": ["a"], "data": [[1]], "data": [[3]]}}"#,
+    "dataframe_split: data is given twice"
+)]
+#[case(
+    JSON,
+    r#"{"dataframe_split": {"data": [[1]], "columns": ["a"], "data": [[3]]}}"#,
+    "dataframe_split: data is given twice"
+)]
+#[case(
+    JSON,
+    r#"{"dataframe_split": {"columns": ["a"], "data": [[1]], "columns": ["b"]}}"#,
+    "dataframe_split: columns is given twice"
+)]
+#[case(
+    JSON,
+    r#"{"dataframe_split": {"columns": ["a"], "columns": ["b"]}}"#,
+    "dataframe_split: columns is given twice"
+)]
+#[case(
+    JSON,
+    r#"{"dataframe_split": {"data": [[1, 2]]}, "dataframe_split": {"data": [[3, 4]]}}"#,
+    BODY
+)]
 #[case(
     JSON,
     r#"{"dataframe_split": {"columns": ["a", "b"], "data": []}}"#,
