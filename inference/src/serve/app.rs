@@ -5,6 +5,7 @@ use super::admission::Admission;
 use super::error::Error;
 use super::health::{self, Health};
 use super::metrics::Metrics;
+use super::open_inference::statistics::Answered;
 use super::served::Served;
 use super::track::TrackLayer;
 use super::{compression, docs, feedback, kserve_v1, mlflow, open_inference, predict};
@@ -113,7 +114,8 @@ impl App {
         model: LoadedModel,
         load_time: Duration,
     ) -> Result<(), prometheus::Error> {
-        let served = Served::new(model, self.limits)?;
+        let mut served = Served::new(model, self.limits)?;
+        served.before = Answered::so_far(&self.metrics.http);
         self.served.store(Arc::new(served));
         self.metrics.load.succeeded(load_time);
         Ok(())
