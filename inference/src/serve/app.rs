@@ -151,6 +151,12 @@ pub fn admin_router(app: Arc<App>) -> Router {
         .with_state(app)
 }
 
+/// Every path that is answered, and as what it counts.
+pub fn paths() -> impl Iterator<Item = (&'static str, Endpoint)> {
+    let routes = routes().into_iter();
+    routes.map(|(path, endpoint, _)| (path, endpoint))
+}
+
 type Route = (&'static str, Endpoint, MethodRouter<Arc<App>>);
 
 #[rustfmt::skip]
