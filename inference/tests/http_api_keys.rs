@@ -314,6 +314,37 @@ async fn the_description_says_how_to_show_a_key() {
     assert!(described["paths"]["/health"]["get"]["security"].is_null());
 }
 
+#[tokio::test]
+async fn the_description_says_what_each_route_asks_for() {
+    let secrets = Secrets::new();
+    let config = ServerConfig {
+        api_keys: secrets.file("keys"),
+        metrics_token: secrets.file("token"),
+        ..ServerConfig::default()
+    };
+    let server = Server::guarded(made(Behaviour::Add, &[]), &config);
+    let described = server.get("/openapi.json").await.json();
+    assert_eq!(
+        described["components"]["securitySchemes"]["metricsToken"]["scheme"],
+        "bearer"
+    );
+    for (path, item) in described["paths"].as_object().unwrap() {
+        let path = path.replace("{model}", "made").replace("{version}", "v7");
+        for (method, operation) in item.as_object().unwrap() {
+            let method = method.to_uppercase().parse().unwrap();
+            let answer = server.send(request(method, &path, "")).await;
+            let documented = &operation["responses"]["401"];
+            let refused = answer.status == StatusCode::UNAUTHORIZED;
+            assert_eq!(documented.is_object(), refused, "{path}");
+            assert_eq!(operation["security"].is_array(), refused, "{path}");
+            if refused {
+                let example = &documented["content"]["application/json"]["example"];
+                assert_eq!(&answer.json(), example, "{path}");
+            }
+        }
+    }
+}
+
 #[test]
 fn a_made_key_works_with_its_line() {
     let secrets = Secrets::new();

@@ -11,7 +11,9 @@ use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, Method, StatusCode};
 use http_body_util::channel::Channel;
 use inference::artifact::FeatureKind;
-use serde_json::Value;
+use inference::serve::app;
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::time::Duration;
 use support::{Behaviour, Server, made, request};
 
@@ -169,6 +171,19 @@ async fn a_few_requests_over_the_limit_wait_and_all_others_are_refused_at_once()
     }
 }
 
+#[tokio::test]
+async fn a_panic_is_told_to_mlflow_in_its_own_form() {
+    let server = Server::made(Behaviour::Panic);
+    let mut post = request(Method::POST, "/invocations", r#"{"instances": [[666, 1]]}"#);
+    let kind = HeaderValue::from_static("application/json");
+    post.headers_mut().insert(CONTENT_TYPE, kind);
+    let answer = server.send(post).await;
+    assert_eq!(answer.status, StatusCode::INTERNAL_SERVER_ERROR);
+    let message = "internal error";
+    let form = json!({ "error_code": "INTERNAL_ERROR", "message": message, "error": message });
+    assert_eq!(answer.json(), form);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_panic_fails_its_own_request_only() {
     let server = Server::made(Behaviour::Panic);
@@ -222,6 +237,56 @@ async fn the_documentation_needs_nothing_from_elsewhere() {
     );
 }
 
+/// A documented path with the names of the served model.
+fn filled(path: &str, server: &Server) -> String {
+    let model = &server.0.served().model;
+    path.replace("{model}", &model.name)
+        .replace("{version}", &model.version)
+}
+
+#[tokio::test]
+async fn every_route_is_documented_and_nothing_else() {
+    let server = Server::made(Behaviour::Add);
+    let document = server.get("/openapi.json").await.json();
+    let documented = document["paths"].as_object().unwrap().keys();
+    let verb = |path: &str| path.find(':').unwrap_or(path.len());
+    let described: BTreeSet<_> = documented.map(|path| &path[..verb(path)]).collect();
+    let routes = app::paths().map(|(path, _)| path);
+    // The parts of the page of /docs.
+    let routes: BTreeSet<_> = routes.filter(|path| *path != "/docs/{file}").collect();
+    assert_eq!(described, routes);
+    for endpoint in app::paths().map(|(_, endpoint)| endpoint.as_str()) {
+        assert!(document["paths"].get(endpoint).is_some(), "{endpoint}");
+    }
+}
+
+#[tokio::test]
+async fn every_route_answers_the_documented_methods_and_no_other() {
+    let server = Server::controlled(support::diabetes());
+    let document = server.get("/openapi.json").await.json();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for method in [Method::GET, Method::POST] {
+            let documented = &item[method.as_str().to_lowercase()];
+            let request = request(method.clone(), &filled(path, &server), "");
+            let answer = server.send(request).await;
+            let status = answer.status.as_u16();
+            match documented.is_object() {
+                true => {
+                    let statuses = documented["responses"].as_object().unwrap();
+                    assert!(
+                        statuses.contains_key(&status.to_string()),
+                        "{path} {status}"
+                    );
+                }
+                // A name that ends with a verb is the name of another model.
+                false if path.contains(':') => assert_eq!(status, 404, "{path}"),
+                false if path == "/v1/models/{model}" => assert_eq!(status, 404),
+                false => assert_eq!(status, 405, "{method} {path}"),
+            }
+        }
+    }
+}
+
 #[tokio::test]
 async fn every_documented_example_is_accepted() {
     let mut model = made(Behaviour::Classify, &["no", "yes"]);
@@ -235,7 +300,7 @@ async fn every_documented_example_is_accepted() {
         let document = server.get("/openapi.json").await.json();
         let mut tried = 0;
         for (path, item) in document["paths"].as_object().unwrap() {
-            let path = path.replace("{model}", &server.0.served().model.name);
+            let path = filled(path, &server);
             let content = item["post"]["requestBody"]["content"].as_object();
             for (kind, media) in content.into_iter().flatten() {
                 let example = &media["example"];
@@ -256,7 +321,7 @@ async fn every_documented_example_is_accepted() {
                 }
             }
         }
-        assert_eq!(tried, 7);
+        assert_eq!(tried, 8);
         let features = &document["components"]["schemas"]["Row"]["properties"];
         assert_eq!(
             features.as_object().unwrap().len(),
@@ -274,7 +339,7 @@ async fn every_documented_answer_to_get_is_given() {
         let Some(content) = item["get"]["responses"]["200"]["content"].as_object() else {
             continue;
         };
-        let answer = server.get(&path.replace("{model}", "diabetes")).await;
+        let answer = server.get(&filled(path, &server)).await;
         assert_eq!(answer.status, StatusCode::OK, "{path}");
         let (kind, media) = content.iter().next().unwrap();
         let found = answer.headers[CONTENT_TYPE].to_str().unwrap();
@@ -284,7 +349,7 @@ async fn every_documented_answer_to_get_is_given() {
             compared += 1;
         }
     }
-    assert_eq!(compared, 6);
+    assert_eq!(compared, 7);
 }
 
 #[tokio::test]

@@ -55,6 +55,7 @@ async fn invoke(server: &Server, kind: &'static str, body: &str) -> Answer {
 #[case::csv(CSV, "b,a\n1,2\n3,4.5\n", json!([3.0, 7.5]))]
 #[case::csv_with_quotes(CSV, "\u{feff}\"a\", b\r\n\"1e1\",\"-2\"\r\n", json!([8.0]))]
 #[case::csv_with_an_empty_cell("text/csv;charset=utf-8", "a,b\n1,\n", json!([5.0]))]
+#[case::csv_with_nan(CSV, "a,b\n1,NaN\n2,nan\n3,-NaN\n", json!([5.0, 6.0, 7.0]))]
 #[case::csv_without_a_column(CSV, "a\n1\n2", json!([5.0, 6.0]))]
 #[tokio::test]
 async fn tables_of_every_form_are_answered(
@@ -184,7 +185,42 @@ const SPLIT: &str = r#"dataframe_split: expected {"columns": [names], "data": [r
     r#"{"dataframe_split": {"columns": [0, 1], "data": [[1, 2]]}}"#,
     SPLIT
 )]
-#[case(JSON, r#"{"dataframe_split": {"columns": ["a", "b"]}}"#, "no rows")]
+#[case(
+    JSON,
+    r#"{"dataframe_split": {"columns": ["a", "b"]}}"#,
+    "dataframe_split: data is missing"
+)]
+#[case(JSON, r#"{"dataframe_split": {}}"#, "dataframe_split: data is missing")]
+#[case(
+    JSON,
+    r#"{"dataframe_split": {"data": [[1, 2]], "data": [[3, 4]]}}"#,
+    "dataframe_split: data is given twice"
+)]
+#[case(
+    JSON,
+    r#"{"dataframe_split": {"columns": ["a"], "data": [[1]], "data": [[3]]}}"#,
+    "dataframe_split: data is given twice"
+)]
+#[case(
+    JSON,
+    r#"{"dataframe_split": {"data": [[1]], "columns": ["a"], "data": [[3]]}}"#,
+    "dataframe_split: data is given twice"
+)]
+#[case(
+    JSON,
+    r#"{"dataframe_split": {"columns": ["a"], "data": [[1]], "columns": ["b"]}}"#,
+    "dataframe_split: columns is given twice"
+)]
+#[case(
+    JSON,
+    r#"{"dataframe_split": {"columns": ["a"], "columns": ["b"]}}"#,
+    "dataframe_split: columns is given twice"
+)]
+#[case(
+    JSON,
+    r#"{"dataframe_split": {"data": [[1, 2]]}, "dataframe_split": {"data": [[3, 4]]}}"#,
+    BODY
+)]
 #[case(
     JSON,
     r#"{"dataframe_split": {"columns": ["a", "b"], "data": []}}"#,
@@ -248,12 +284,27 @@ const SPLIT: &str = r#"dataframe_split: expected {"columns": [names], "data": [r
 #[case(
     JSON,
     r#"{"instances": [[NaN, 1]]}"#,
+    r#"row 0: feature "a" is missing"#
+)]
+#[case(
+    JSON,
+    r#"{"instances": [[null, 1]]}"#,
     r#"row 0: feature "a" is null, expected a number"#
 )]
 #[case(
     JSON,
     r#"{"instances": [[Infinity, 1]]}"#,
-    "the body is not JSON: expected value at line 1 column 17"
+    r#"row 0: feature "a" is not a finite 64-bit number"#
+)]
+#[case(
+    JSON,
+    r#"{"dataframe_split": {"data": [[1, 1], [1, -Infinity]], "columns": ["a", "b"]}}"#,
+    r#"row 1: feature "b" is not a finite 64-bit number"#
+)]
+#[case(
+    JSON,
+    r#"{"instances": [[Infinity, 1]}"#,
+    r#"row 0: feature "a" is not a finite 64-bit number"#
 )]
 #[case(CSV, "", "no rows")]
 #[case(CSV, "a,b\n", "no rows")]
@@ -270,9 +321,10 @@ const SPLIT: &str = r#"dataframe_split: expected {"columns": [names], "data": [r
 )]
 #[case(
     CSV,
-    "a,b\n1,nan\n",
+    "a,b\n1,-inf\n",
     r#"row 0: feature "b" is not a finite 64-bit number"#
 )]
+#[case(CSV, "a,b\nNaN,1\n", r#"row 0: feature "a" is missing"#)]
 #[case(CSV, "a,b\n,1\n", r#"row 0: feature "a" is missing"#)]
 #[tokio::test]
 async fn a_wrong_request_is_told_what_is_wrong(
@@ -298,7 +350,11 @@ async fn a_wrong_request_is_told_what_is_wrong(
     "missing"
 )]
 #[case(JSON, r#"{"dataframe_split": {"data": [[1, true]]}}"#, "b", "type")]
+#[case(JSON, r#"{"instances": [[1, Infinity]]}"#, "b", "type")]
+#[case(JSON, r#"{"inputs": {"a": [-Infinity]}}"#, "a", "type")]
+#[case(JSON, r#"{"instances": [[NaN, 1]]}"#, "a", "missing")]
 #[case(CSV, "a,b\n1,\n", "b", "missing")]
+#[case(CSV, "a,b\n1,NaN\n", "b", "missing")]
 #[case(CSV, "a,b\n1,inf\n", "b", "type")]
 #[case(CSV, "a,b\nx,1\n", "a", "type")]
 #[tokio::test]

@@ -5,10 +5,12 @@
 mod support;
 
 use contract::config::Limits;
-use http::StatusCode;
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, Method, StatusCode};
 use rstest::rstest;
 use serde_json::{Value, json};
-use support::{Behaviour, Server, diabetes, made};
+use std::time::Duration;
+use support::{Behaviour, Server, diabetes, made, request};
 
 const INFER: &str = "/v2/models/made/infer";
 
@@ -519,6 +521,35 @@ async fn statistics_count_rows_requests_and_time() {
         server.get("/v2/models/other/stats").await.status,
         StatusCode::NOT_FOUND
     );
+}
+
+#[tokio::test]
+async fn statistics_know_every_protocol_and_begin_anew_with_another_version() {
+    let server = Server::made(Behaviour::Add);
+    let counts = async |server: &Server| {
+        let answer = server.get("/v2/models/stats").await.json();
+        let model = &answer["model_stats"][0];
+        let spent = &model["inference_stats"];
+        let success = spent["success"]["count"].as_u64().unwrap();
+        assert_eq!(model["execution_count"], success);
+        assert_eq!(spent["compute_infer"]["count"], success);
+        (success, spent["fail"]["count"].as_u64().unwrap())
+    };
+    let rows = json!({ "instances": [[1, 2]] }).to_string();
+    server.post("/predict", rows.clone()).await;
+    server.post("/v1/models/made:predict", rows.clone()).await;
+    let mut table = request(Method::POST, "/invocations", rows.clone());
+    let json = HeaderValue::from_static("application/json");
+    table.headers_mut().insert(CONTENT_TYPE, json);
+    server.send(table).await;
+    server.post("/v1/models/made:predict", "{").await;
+    assert_eq!(counts(&server).await, (3, 1));
+    let mut model = made(Behaviour::Add, &[]);
+    model.version = "v8".to_owned();
+    server.0.replace(model, Duration::ZERO).unwrap();
+    assert_eq!(counts(&server).await, (0, 0));
+    server.post("/predict", rows).await;
+    assert_eq!(counts(&server).await, (1, 0));
 }
 
 const LOAD: &str = "/v2/repository/models/diabetes/load";

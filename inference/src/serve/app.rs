@@ -6,6 +6,7 @@ use super::error::Error;
 use super::health::{self, Health};
 use super::job::Deadline;
 use super::metrics::Metrics;
+use super::open_inference::statistics::Answered;
 use super::served::Served;
 use super::track::TrackLayer;
 use super::{compression, docs, feedback, kserve_v1, mlflow, open_inference, predict};
@@ -123,7 +124,8 @@ impl App {
         model: LoadedModel,
         load_time: Duration,
     ) -> Result<(), prometheus::Error> {
-        let served = Served::new(model, self.limits)?;
+        let mut served = Served::new(model, self.limits)?;
+        served.before = Answered::so_far(&self.metrics.http);
         self.served.store(Arc::new(served));
         self.metrics.load.succeeded(load_time);
         Ok(())
@@ -157,6 +159,12 @@ pub fn admin_router(app: Arc<App>) -> Router {
         .fallback(no_route)
         .layer(from_fn(compression::layer))
         .with_state(app)
+}
+
+/// Every path that is answered, and as what it counts.
+pub fn paths() -> impl Iterator<Item = (&'static str, Endpoint)> {
+    let routes = routes().into_iter();
+    routes.map(|(path, endpoint, _)| (path, endpoint))
 }
 
 type Route = (&'static str, Endpoint, MethodRouter<Arc<App>>);

@@ -4,7 +4,7 @@
 mod columns;
 pub mod csv;
 pub mod fields;
-pub mod nan;
+pub mod python;
 mod reader;
 mod split;
 

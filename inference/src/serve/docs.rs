@@ -13,10 +13,9 @@ use utoipa_swagger_ui::{Config, SwaggerFile};
 /// `GET /openapi.json`
 pub async fn openapi(State(app): State<Arc<App>>) -> Response {
     let served = app.served();
-    let keys = app.access.keys.is_some();
     let document = served
         .openapi
-        .get_or_init(|| openapi::document(&served, keys));
+        .get_or_init(|| openapi::document(&served, &app.access));
     json(StatusCode::OK, document.clone())
 }
 

@@ -2,12 +2,13 @@
 
 use super::app::App;
 use super::decode::fields::{self, Envelope, Field, Rule};
-use super::decode::{Rows, csv, nan};
+use super::decode::{Rows, csv, python};
 use super::encode::outcomes;
-use super::error::{Error, json};
+use super::error::{Error, Problem, json};
 use super::job::Job;
 use super::predict::score;
 use super::served::Served;
+use super::signature::Signature;
 use super::{health, work};
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
@@ -97,23 +98,36 @@ impl Form {
 
     fn decode(self, body: &[u8], served: &Served) -> Result<Rows, Error> {
         match self {
-            Self::Json => read_json(body, served),
+            Self::Json => read_json(body, &served.signature, served.max_rows()),
             Self::Csv => csv::decode(body, &served.signature, served.max_rows()),
         }
     }
 }
 
-/// MLflow's own client sends the NaN of a table as it is.
-fn read_json(body: &[u8], served: &Served) -> Result<Rows, Error> {
-    let decode = |body| fields::decode(body, &BODY, &served.signature, served.max_rows());
+/// Reads the rows of a body. MLflow's own client sends the NaN of a table as it is.
+///
+/// # Errors
+/// `Json`, `Invalid`, `Value` or `TooManyRows`, for the first thing that is wrong.
+pub fn read_json(body: &[u8], signature: &Signature, max_rows: usize) -> Result<Rows, Error> {
+    let decode = |body| fields::decode(body, &BODY, signature, max_rows);
     let read = match decode(body) {
-        Err(Error::Json(reason)) => match nan::as_null(body) {
-            Some(body) => decode(&body),
+        Err(Error::Json(reason)) => match python::as_json(body) {
+            Some(body) => decode(&body).map_err(without_null),
             None => Err(Error::Json(reason)),
         },
         read => read,
     };
     read.map(|(rows, _)| rows)
+}
+
+/// The client may have sent no null at all, but NaN.
+fn without_null(mut error: Error) -> Error {
+    if let Error::Value { problem, .. } = &mut error
+        && *problem == Problem::Null
+    {
+        *problem = Problem::Missing;
+    }
+    error
 }
 
 /// What bodies of any other type are told.

@@ -1,160 +1,42 @@
 //! The OpenAPI description of the loaded model: real features, real classes, an example row.
 
+mod errors;
 mod schemas;
 mod security;
+mod table;
 
-use super::access::needs_key;
-use super::error::Error;
+use super::access::Access;
+use super::app;
 use super::served::Served;
-use super::{kserve_v1, mlflow};
 use contract::labels::Endpoint;
 use serde_json::Value;
-use std::collections::BTreeMap;
-use std::time::Duration;
+use table::{Fails, Operation, TABLE};
 use utoipa::openapi::path::{OperationBuilder, ParameterBuilder, ParameterIn, PathItem};
 use utoipa::openapi::request_body::{RequestBody, RequestBodyBuilder};
 use utoipa::openapi::{
-    ComponentsBuilder, Content, ContentBuilder, HttpMethod, InfoBuilder, OpenApiBuilder,
-    PathsBuilder, Ref, Required, Response, ResponseBuilder, schema,
+    ComponentsBuilder, Content, ContentBuilder, InfoBuilder, OpenApiBuilder, PathsBuilder, Ref,
+    Required, Response, ResponseBuilder, schema,
 };
 
-/// One documented route.
-struct Operation {
-    method: HttpMethod,
-    endpoint: Endpoint,
-    tag: &'static str,
-    summary: &'static str,
-    /// Schema of the body, if there is one.
-    request: Option<&'static str>,
-    /// Schema of the answer with status 200; None if it is no JSON.
-    answer: Option<&'static str>,
-    fails: Fails,
-}
+/// What nobody asks for but the page of `/docs`, which is why it is not described.
+const ASSETS: &str = "/docs/{file}";
 
-/// Which errors a route can answer with.
-#[derive(Clone, Copy, PartialEq)]
-enum Fails {
-    Never,
-    /// 503 while not ready.
-    Unready,
-    /// 404 for another model.
-    Unknown,
-    /// 404 for another model, 503 while not ready.
-    UnknownOrUnready,
-    /// All that can be wrong with a body.
-    Body,
-    /// All that can be wrong with a body, 404 for another model.
-    UnknownOrBody,
-    /// What can be wrong with a body without rows.
-    SmallBody,
-    /// The same, 403 unless it is allowed, 404 for another model, 400 for a model that is refused.
-    Control,
-}
-
-const PREDICTIONS: &str = "predictions";
-const OPERATIONS: &str = "operations";
-const V2: &str = "Open Inference Protocol v2";
-const V1: &str = "KServe v1";
-const MLFLOW: &str = "MLflow";
-
-const fn read(
-    endpoint: Endpoint,
-    tag: &'static str,
-    summary: &'static str,
-    answer: Option<&'static str>,
-    fails: Fails,
-) -> Operation {
-    Operation {
-        method: HttpMethod::Get,
-        endpoint,
-        tag,
-        summary,
-        request: None,
-        answer,
-        fails,
-    }
-}
-
-/// Every documented route.
-#[rustfmt::skip]
-const TABLE: [Operation; 23] = [
-    Operation {
-        method: HttpMethod::Post, endpoint: Endpoint::Predict, tag: PREDICTIONS,
-        summary: "Predict one row or a list of rows",
-        request: Some("PredictRequest"), answer: Some("PredictAnswer"), fails: Fails::Body,
-    },
-    Operation {
-        method: HttpMethod::Post, endpoint: Endpoint::Feedback, tag: PREDICTIONS,
-        summary: "Say what predicted rows should have been",
-        request: Some("FeedbackRequest"), answer: Some("FeedbackAnswer"), fails: Fails::Body,
-    },
-    Operation {
-        method: HttpMethod::Post, endpoint: Endpoint::V2Infer, tag: V2,
-        summary: "Predict tensors",
-        request: Some("InferRequest"), answer: Some("InferAnswer"), fails: Fails::UnknownOrBody,
-    },
-    Operation {
-        method: HttpMethod::Post, endpoint: Endpoint::V2Index, tag: V2,
-        summary: "The models that there are",
-        request: Some("IndexRequest"), answer: Some("List"), fails: Fails::SmallBody,
-    },
-    Operation {
-        method: HttpMethod::Post, endpoint: Endpoint::V2Load, tag: V2,
-        summary: "Load the model again",
-        request: None, answer: Some("Object"), fails: Fails::Control,
-    },
-    Operation {
-        method: HttpMethod::Post, endpoint: Endpoint::V2Unload, tag: V2,
-        summary: "Stop serving the model",
-        request: None, answer: Some("Object"), fails: Fails::Control,
-    },
-    read(Endpoint::V2Models, V2, "Names of the models", Some("Object"), Fails::Never),
-    read(Endpoint::V2Stats, V2, "How often the model was asked and how long it took", Some("Object"), Fails::Unknown),
-    read(Endpoint::V2Model, V2, "Inputs and outputs of the model", Some("Object"), Fails::Unknown),
-    read(Endpoint::V2ModelReady, V2, "Whether the model is ready", Some("Object"), Fails::UnknownOrUnready),
-    read(Endpoint::V2Server, V2, "Name and version of the server", Some("Object"), Fails::Never),
-    read(Endpoint::V2Live, V2, "Whether the server lives", Some("Object"), Fails::Never),
-    read(Endpoint::V2Ready, V2, "Whether the server is ready", Some("Object"), Fails::Unready),
-    Operation {
-        method: HttpMethod::Post, endpoint: Endpoint::V1Predict, tag: V1,
-        summary: "Predict a list of rows, or columns of values",
-        request: Some("V1Request"), answer: Some("V1Answer"), fails: Fails::UnknownOrBody,
-    },
-    read(Endpoint::Root, V1, "Whether the server lives", Some("Object"), Fails::Never),
-    read(Endpoint::V1Models, V1, "Names of the models", Some("Object"), Fails::Never),
-    read(Endpoint::V1Model, V1, "Whether the model is ready", Some("Object"), Fails::UnknownOrUnready),
-    Operation {
-        method: HttpMethod::Post, endpoint: Endpoint::Invocations, tag: MLFLOW,
-        summary: "Predict a table",
-        request: Some("InvocationsRequest"), answer: Some("InvocationsAnswer"), fails: Fails::Body,
-    },
-    read(Endpoint::Ping, MLFLOW, "Whether the model is ready", None, Fails::Unready),
-    read(Endpoint::Version, MLFLOW, "Version of the server", None, Fails::Never),
-    read(Endpoint::Health, OPERATIONS, "What is served and how it is", Some("Object"), Fails::Unready),
-    read(Endpoint::Metrics, OPERATIONS, "Metrics for Prometheus", None, Fails::Never),
-    read(Endpoint::OpenApi, OPERATIONS, "This description", Some("Object"), Fails::Never),
-];
-
-/// The description as JSON; `keys` says whether API keys are configured.
-pub fn document(served: &Served, keys: bool) -> String {
+/// The description as JSON, for those whom `access` admits.
+pub fn document(served: &Served, access: &Access) -> String {
     let mut paths = PathsBuilder::new();
-    for operation in &TABLE {
-        let mut described = operation.build(served);
-        if keys && needs_key(operation.endpoint) {
-            described = security::require(described);
+    for (path, endpoint) in app::paths().filter(|(path, _)| *path != ASSETS) {
+        for operation in TABLE.iter().filter(|it| it.endpoint == endpoint) {
+            let described = operation.build(path, served, access);
+            let item = PathItem::new(operation.method.clone(), described);
+            paths = paths.path(format!("{path}{}", operation.verb), item);
         }
-        let item = PathItem::new(operation.method.clone(), described);
-        paths = paths.path(operation.endpoint.as_str(), item);
     }
     let components = schemas::all(served)
         .into_iter()
         .fold(ComponentsBuilder::new(), |components, (name, schema)| {
             components.schema(name, schema)
         });
-    let components = match keys {
-        true => security::declare(components),
-        false => components,
-    };
+    let components = security::declare(components, access);
     let manifest = &served.model.manifest;
     let about = format!(
         "{} by {}: predicts `{}` from {} features.",
@@ -177,26 +59,29 @@ pub fn document(served: &Served, keys: bool) -> String {
 }
 
 impl Operation {
-    fn build(&self, served: &Served) -> OperationBuilder {
+    /// The operation of the route at `path`.
+    fn build(&self, path: &str, served: &Served, access: &Access) -> OperationBuilder {
         let mut operation = OperationBuilder::new()
             .tag(self.tag)
             .summary(Some(self.summary))
-            .request_body(self.request.map(|name| body(served, name)))
-            .response("200", self.success(served));
-        if self.endpoint.as_str().contains("{model}") {
-            let model = ParameterBuilder::new()
-                .name("model")
-                .parameter_in(ParameterIn::Path)
-                .required(Required::True)
-                .schema(Some(schema::Object::with_type(schema::Type::String)))
-                .example(Some(Value::from(served.model.name.as_str())));
-            operation = operation.parameter(model);
+            .request_body(self.request.map(|name| body(served, name)));
+        if self.fails != Fails::Always {
+            operation = operation.response("200", self.success(served));
         }
-        for (status, description) in self.errors(served) {
+        let model = &served.model;
+        for (name, value) in [("model", &model.name), ("version", &model.version)] {
+            if path.contains(&format!("{{{name}}}")) {
+                operation = operation.parameter(parameter(name, value));
+            }
+        }
+        for (status, description) in self.errors(path, served, access) {
             let form = self.error_form(status, &description);
             operation = operation.response(status.to_string(), failure(description, form));
         }
-        operation
+        match security::needed(self.endpoint, access) {
+            Some(secret) => secret.require(operation),
+            None => operation,
+        }
     }
 
     fn success(&self, served: &Served) -> Response {
@@ -214,110 +99,31 @@ impl Operation {
             None => {
                 let text = schema::Object::with_type(schema::Type::String);
                 let content = ContentBuilder::new().schema(Some(text)).build();
-                response.content("text/plain", content).build()
+                response.content(self.text_kind(), content).build()
             }
         }
     }
 
-    /// Schema of the errors, and one that says `message`.
-    fn error_form(&self, status: u16, message: &str) -> (&'static str, Value) {
-        match self.tag {
-            MLFLOW => ("MlflowError", mlflow::body(status, message)),
-            _ => ("Error", serde_json::json!({ "error": message })),
+    /// Media type of an answer that is no JSON.
+    const fn text_kind(&self) -> &'static str {
+        match self.endpoint {
+            Endpoint::Docs => "text/html",
+            _ => "text/plain",
         }
-    }
-
-    /// Statuses with what their errors say, kinds of one status joined.
-    fn errors(&self, served: &Served) -> BTreeMap<u16, String> {
-        let mut errors = BTreeMap::<u16, String>::new();
-        for (status, message) in self.kinds(served) {
-            let said = errors.entry(status).or_default();
-            if !said.is_empty() {
-                said.push_str("; or: ");
-            }
-            said.push_str(&message);
-        }
-        errors
-    }
-
-    /// Status and message of every kind of error.
-    fn kinds(&self, served: &Served) -> Vec<(u16, String)> {
-        let (unknown, unready) = self.of_model(&served.model.name);
-        let mut bad: Vec<_> = body_errors(served).iter().map(said).collect();
-        if self.endpoint == Endpoint::Invocations {
-            bad.push(said(&mlflow::WRONG_TYPE));
-        }
-        match self.fails {
-            Fails::Never => vec![],
-            Fails::Unready => vec![unready],
-            Fails::Unknown => vec![unknown],
-            Fails::UnknownOrUnready => vec![unknown, unready],
-            Fails::Body => bad,
-            Fails::UnknownOrBody => {
-                bad.push(unknown);
-                bad
-            }
-            Fails::SmallBody => small_body_errors(served).iter().map(said).collect(),
-            Fails::Control => {
-                let mut kinds = small_body_errors(served);
-                let refused = "Corrupt: the model file is damaged".to_owned();
-                kinds.extend([
-                    Error::ControlDisabled,
-                    Error::Load(refused),
-                    Error::Internal,
-                ]);
-                let kinds = kinds.iter().map(said);
-                kinds.chain([unknown]).collect()
-            }
-        }
-    }
-
-    /// What is said about another model, and while the one called `name` is not ready.
-    fn of_model(&self, name: &str) -> ((u16, String), (u16, String)) {
-        let (unknown, unready) = match self.tag {
-            V1 => (kserve_v1::unknown("iris"), kserve_v1::not_ready(name)),
-            _ => (
-                Error::UnknownModel("iris".to_owned()).to_string(),
-                "draining".to_owned(),
-            ),
-        };
-        ((404, unknown), (503, unready))
     }
 }
 
-fn said(error: &Error) -> (u16, String) {
-    (error.class().0.as_u16(), error.to_string())
+/// A part of the path.
+fn parameter(name: &str, example: &str) -> ParameterBuilder {
+    ParameterBuilder::new()
+        .name(name)
+        .parameter_in(ParameterIn::Path)
+        .required(Required::True)
+        .schema(Some(schema::Object::with_type(schema::Type::String)))
+        .example(Some(Value::from(example)))
 }
 
-/// One of every error that a route with a body can answer with.
-fn body_errors(served: &Served) -> Vec<Error> {
-    let limits = &served.limits;
-    let patience = Duration::from_millis(limits.request_timeout_ms);
-    let mut errors = small_body_errors(served);
-    errors.extend([
-        served.signature.fault(0, 0, super::error::Problem::Missing),
-        Error::TooManyRows(limits.max_batch_rows as usize),
-        Error::ContentEncoding,
-        Error::Internal,
-        Error::Unloaded,
-        Error::Deadline(patience),
-    ]);
-    errors
-}
-
-/// One of every error that receiving a body can end with.
-fn small_body_errors(served: &Served) -> Vec<Error> {
-    let limits = &served.limits;
-    vec![
-        Error::Json("expected value at line 1 column 1".to_owned()),
-        Error::SlowBody(Duration::from_millis(limits.request_timeout_ms)),
-        Error::BodyTooLarge(limits.max_body_bytes),
-        Error::Overload(limits.max_concurrent_requests as usize),
-    ]
-}
-
-/// An answer that says what went wrong.
-/// Of a body with a named schema and an example.
+/// An answer that says what went wrong, in the form of a named schema and an example.
 fn failure(description: String, (schema, example): (&str, Value)) -> ResponseBuilder {
     let content = ContentBuilder::new()
         .schema(Some(Ref::from_schema_name(schema)))

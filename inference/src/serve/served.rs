@@ -1,6 +1,7 @@
 //! The model that is served, with all that belongs to it: swapped as one when a newer file comes.
 
 use super::metrics::ServedMetrics;
+use super::open_inference::statistics::Answered;
 use super::prediction_id::PredictionIds;
 use super::probe::Probe;
 use super::signature::Signature;
@@ -34,6 +35,8 @@ pub struct Served {
     pub ids: PredictionIds,
     /// What is counted about it.
     pub metrics: ServedMetrics,
+    /// What had been answered before it was served.
+    pub before: Answered,
     /// A row whose prediction is known.
     pub probe: Probe,
     /// The OpenAPI description, made when first asked for.
@@ -54,6 +57,7 @@ impl Served {
             inline_bytes: work::inline_bytes(probe.row_time(), signature.width()),
             rows_per_core: rows_within(CORE_TIME, probe.row_time()).max(1),
             ids: PredictionIds::new(&model.version),
+            before: Answered::default(),
             openapi: OnceLock::new(),
             model,
             signature,

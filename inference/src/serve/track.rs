@@ -7,6 +7,7 @@ use super::compression::{self, Coding};
 use super::error::Error;
 use super::grpc;
 use super::metrics::Metrics;
+use super::mlflow::MlflowError;
 use axum::body::Body;
 use axum::response::{IntoResponse as _, Response};
 use contract::labels::{Endpoint, ErrorType, Method};
@@ -172,9 +173,10 @@ impl Drop for InFlight {
 
 /// `error` as the route's protocol tells it.
 fn refuse(endpoint: Endpoint, error: Error) -> Response {
-    match endpoint.is_grpc() {
-        true => grpc::respond(error),
-        false => error.into_response(),
+    match endpoint {
+        Endpoint::Invocations => MlflowError::from(error).into_response(),
+        _ if endpoint.is_grpc() => grpc::respond(error),
+        _ => error.into_response(),
     }
 }
 

@@ -6,7 +6,8 @@ use crate::serve::secret_file::{self, Digest, ReadError};
 use arc_swap::ArcSwap;
 use http::HeaderMap;
 
-const REFUSED: &str = "the metrics need their token: send it as 'Authorization: Bearer TOKEN'";
+/// What a request without the token is told.
+pub const REFUSED: &str = "the metrics need their token: send it as 'Authorization: Bearer TOKEN'";
 
 /// The token in a file.
 #[derive(Debug)]

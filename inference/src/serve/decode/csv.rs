@@ -7,7 +7,7 @@ use crate::serve::signature::Signature;
 use csv::{ByteRecord, ReaderBuilder, Trim};
 use serde::de::Error as _;
 
-/// Reads a whole table. An empty cell is a missing value.
+/// Reads a whole table. An empty cell is a missing value, and so is NaN, as pandas reads it.
 ///
 /// # Errors
 /// `Invalid`, `Value` or `TooManyRows`, for the first thing that is wrong.
@@ -64,8 +64,9 @@ fn number(cell: &[u8]) -> Result<Option<f64>, Problem> {
     }
     let text = std::str::from_utf8(cell).ok();
     match text.and_then(|text| text.parse::<f64>().ok()) {
-        Some(number) if number.is_finite() => Ok(Some(number)),
-        Some(_) => Err(Problem::NotFinite),
+        Some(number) if number.is_nan() => Ok(None),
+        Some(number) if number.is_infinite() => Err(Problem::NotFinite),
+        Some(number) => Ok(Some(number)),
         None => Err(Problem::NotANumber("text")),
     }
 }

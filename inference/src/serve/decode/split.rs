@@ -29,24 +29,46 @@ impl<'de> Visitor<'de> for Split<'_, '_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         let reader = self.0;
-        let (mut columns, mut waiting) = (None, None);
+        let (mut columns, mut data) = (None, Found::Nothing);
         while let Some(key) = map.next_key::<String>()? {
-            match (key.as_str(), &columns) {
-                ("columns", _) => columns = Some(map.next_value_seed(Names(reader))?),
-                ("data", Some(columns)) => map.next_value_seed(Data { reader, columns })?,
-                ("data", None) => waiting = Some(map.next_value::<&RawValue>()?),
+            match (key.as_str(), &columns, &data) {
+                ("columns", None, _) => columns = Some(map.next_value_seed(Names(reader))?),
+                ("data", Some(columns), Found::Nothing) => {
+                    map.next_value_seed(Data { reader, columns })?;
+                    data = Found::Read;
+                }
+                ("data", None, Found::Nothing) => data = Found::Waiting(map.next_value()?),
+                ("columns" | "data", ..) => {
+                    return reader.invalid(format!("dataframe_split: {key} is given twice"));
+                }
                 _ => drop(map.next_value::<IgnoredAny>()?),
             }
         }
-        let Some(data) = waiting else {
-            return Ok(());
-        };
-        let columns = columns.unwrap_or_else(|| (0..reader.signature.width()).collect());
-        let columns = columns.as_slice();
-        let mut json = serde_json::Deserializer::from_str(data.get());
-        let read = Data { reader, columns }.deserialize(&mut json);
-        read.map_err(A::Error::custom)
+        match data {
+            Found::Read => Ok(()),
+            Found::Waiting(data) => read_waiting(reader, columns, data).map_err(A::Error::custom),
+            Found::Nothing => reader.invalid("dataframe_split: data is missing".to_owned()),
+        }
     }
+}
+
+/// The rows that there were so far.
+enum Found<'de> {
+    Nothing,
+    /// Of columns that are still unknown.
+    Waiting(&'de RawValue),
+    Read,
+}
+
+fn read_waiting(
+    reader: &mut Reader<'_>,
+    columns: Option<Vec<usize>>,
+    data: &RawValue,
+) -> serde_json::Result<()> {
+    let columns = columns.unwrap_or_else(|| (0..reader.signature.width()).collect());
+    let columns = columns.as_slice();
+    let mut json = serde_json::Deserializer::from_str(data.get());
+    Data { reader, columns }.deserialize(&mut json)
 }
 
 /// The names of the columns, as indices of the model's.

@@ -2,12 +2,19 @@
 //! `protocol/extension_statistics.md`, from what is counted anyway.
 
 use crate::serve::app::App;
+use crate::serve::metrics::HttpMetrics;
 use crate::serve::served::Served;
 use contract::labels::Endpoint;
 use serde::Serialize;
 
 /// The routes whose requests are inferences.
-const INFERENCES: [Endpoint; 3] = [Endpoint::Predict, Endpoint::V2Infer, Endpoint::GrpcInfer];
+const INFERENCES: [Endpoint; 5] = [
+    Endpoint::Predict,
+    Endpoint::V2Infer,
+    Endpoint::GrpcInfer,
+    Endpoint::V1Predict,
+    Endpoint::Invocations,
+];
 
 /// About one version of a model.
 #[derive(Debug, Serialize)]
@@ -35,9 +42,10 @@ pub struct Statistics<'a> {
 /// Where the time went.
 #[derive(Debug, Default, Serialize)]
 pub struct InferenceStatistics {
-    /// Requests answered with success since the server began, from their head to their answer.
+    /// Requests answered with success since the version was loaded, from their head to their
+    /// answer.
     pub success: Spent,
-    /// Other requests since the server began.
+    /// Other requests since the version was loaded.
     pub fail: Spent,
     /// Not measured.
     pub queue: Spent,
@@ -62,6 +70,13 @@ pub struct Spent {
     pub ns: u64,
 }
 
+/// Requests that were inferences, whichever version they asked.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Answered {
+    success: Spent,
+    fail: Spent,
+}
+
 /// An empty object.
 #[derive(Debug, Serialize)]
 pub struct Nothing {}
@@ -72,12 +87,31 @@ impl Spent {
         let ns = (seconds * 1e9) as u64;
         Self { count, ns }
     }
+
+    /// Without what there was `before`.
+    const fn since(self, before: Self) -> Self {
+        Self {
+            count: self.count.saturating_sub(before.count),
+            ns: self.ns.saturating_sub(before.ns),
+        }
+    }
+}
+
+impl Answered {
+    /// Since the server began.
+    pub fn so_far(http: &HttpMetrics) -> Self {
+        let (success, fail) = http.spent(&INFERENCES);
+        Self {
+            success: Spent::new(success.0, success.1),
+            fail: Spent::new(fail.0, fail.1),
+        }
+    }
 }
 
 /// About the served model.
 pub fn statistics<'a>(app: &App, served: &'a Served) -> Statistics<'a> {
     let model = &served.metrics.model;
-    let (success, fail) = app.metrics.http.spent(&INFERENCES);
+    let answered = Answered::so_far(&app.metrics.http);
     Statistics {
         name: &served.model.name,
         version: &served.model.version,
@@ -85,8 +119,8 @@ pub fn statistics<'a>(app: &App, served: &'a Served) -> Statistics<'a> {
         inference_count: model.rows_predicted(),
         execution_count: model.requests_predicted(),
         inference_stats: InferenceStatistics {
-            success: Spent::new(success.0, success.1),
-            fail: Spent::new(fail.0, fail.1),
+            success: answered.success.since(served.before.success),
+            fail: answered.fail.since(served.before.fail),
             compute_infer: Spent::new(
                 model.inference.get_sample_count(),
                 model.inference.get_sample_sum(),

@@ -12,23 +12,24 @@ use inference::serve::app::App;
 use inference::serve::decode::{Form, decode};
 use inference::serve::encode::{Answer, Encoder};
 use inference::serve::error::{Error, json};
-use inference::serve::served::Served;
+use inference::serve::job::Job;
 use inference::serve::{listener, work};
 use peers::Outcome;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 async fn predict(State(app): State<Arc<App>>, request: Request) -> Result<Response, Error> {
+    let deadline = app.deadline();
     let body = work::Received {
-        begin: Instant::now(),
-        bytes: app.admission.receive(request).await?,
+        deadline,
+        bytes: app.admission.receive(request, deadline).await?,
         coding: None,
     };
     let answer = work::perform(&app, app.served(), body, answer).await?;
     Ok(json(StatusCode::OK, answer))
 }
 
-fn answer(served: &Served, body: &[u8]) -> Result<Vec<u8>, Error> {
+fn answer(served: &Job, body: &[u8]) -> Result<Vec<u8>, Error> {
     let (rows, form) = decode(body, &served.signature, served.max_rows())?;
     let batch = Batch::new(rows.values, served.signature.width());
     let batch = batch.map_err(|error| Error::Invalid(error.to_string()))?;
