@@ -11,6 +11,9 @@ mod targets {
     pub(crate) mod infer_binary;
     pub(crate) mod infer_grpc;
     pub(crate) mod infer_json;
+    pub(crate) mod inflate;
+    pub(crate) mod invocations_csv;
+    pub(crate) mod invocations_json;
     pub(crate) mod model_file;
     pub(crate) mod predict_json;
 }
@@ -26,6 +29,9 @@ use targets::*;
 #[case("infer_binary", infer_binary::run)]
 #[case("infer_grpc", infer_grpc::run)]
 #[case("infer_json", infer_json::run)]
+#[case("inflate", inflate::run)]
+#[case("invocations_csv", invocations_csv::run)]
+#[case("invocations_json", invocations_json::run)]
 #[case("model_file", model_file::run)]
 #[case("predict_json", predict_json::run)]
 fn a_target_holds_on_its_corpus(#[case] target: &str, #[case] run: fn(&[u8])) {

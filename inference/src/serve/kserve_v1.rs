@@ -15,8 +15,8 @@ use http::request::Parts;
 use serde_json::json as object;
 use std::sync::Arc;
 
-/// Other fields, as TensorFlow's `signature_name`, have no meaning here and are ignored.
-const BODY: Envelope = Envelope {
+/// The body. Other fields, as TensorFlow's `signature_name`, have no meaning here and are ignored.
+pub const BODY: Envelope = Envelope {
     fields: &[Field::Instances, Field::Inputs],
     rules: &[],
     expected: "expected an object with either \"instances\" or \"inputs\"",
