@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from httpx import HTTPStatusError
 from conftest import Served
 from kserve import InferenceGRPCClient, InferenceRESTClient, InferInput, InferRequest, RESTConfig
 
@@ -40,6 +41,16 @@ async def test_v2(served: Served, binary: bool) -> None:
         assert not await client.is_model_ready(served.url, "another")
         response = await client.infer(served.url, request(served, binary), served.name)
         assert answers(response) == served.answers
+
+
+@pytest.mark.parametrize(("protocol", "rows"), [("v1", "instances"), ("v2", "inputs")])
+async def test_errors_are_told(served: Served, protocol: str, rows: str) -> None:
+    async with InferenceRESTClient(RESTConfig(protocol=protocol)) as client:
+        for name, status in [(served.name, 400), ("another", 404)]:
+            with pytest.raises(HTTPStatusError) as caught:
+                await client.infer(served.url, {rows: [["x"]]}, name)
+            assert caught.value.response.status_code == status
+            assert caught.value.response.json()["error"]
 
 
 @pytest.mark.parametrize("binary", [True, False])

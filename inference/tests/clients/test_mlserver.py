@@ -9,8 +9,9 @@ import pytest
 from conftest import Served
 
 
+@pytest.mark.parametrize("form", [[], ["--binary-data"]], ids=["json", "binary"])
 @pytest.mark.parametrize("batch", ["1", "4"])
-def test_a_file_of_requests(served: Served, tmp_path: Path, batch: str) -> None:
+def test_a_file_of_requests(served: Served, tmp_path: Path, batch: str, form: list[str]) -> None:
     into, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
     shape = [1, len(served.features)]
     lines = [
@@ -19,7 +20,7 @@ def test_a_file_of_requests(served: Served, tmp_path: Path, batch: str) -> None:
     ]
     into.write_text("\n".join(lines) + "\n")
     command = [sys.executable, "-c", "from mlserver.cli import main; main()", "infer", "-u", served.http, "-m", served.name]
-    subprocess.run([*command, "-i", into, "-o", out, "-s", batch], check=True, timeout=60)
+    subprocess.run([*command, "-i", into, "-o", out, "-s", batch, *form], check=True, timeout=60)
     found = {}
     for line in out.read_text().splitlines():
         answer = json.loads(line)

@@ -19,10 +19,26 @@ def matrix(served: Served) -> list[triton.InferInput]:
     return [triton.InferInput("rows", list(rows.shape), "FP64").set_data_from_numpy(rows)]
 
 
+def columns(served: Served) -> list[triton.InferInput]:
+    rows = np.array(served.rows)
+    tensors = []
+    for at, feature in enumerate(served.features):
+        tensor = triton.InferInput(feature, [len(rows), 1], "FP64")
+        tensors.append(tensor.set_data_from_numpy(rows[:, at : at + 1]))
+    return tensors
+
+
 def assert_true(served: Served, result: triton.InferResult) -> None:
     name = "outcome" if served.classes else "value"
     found = [it.decode() if isinstance(it, bytes) else it for it in result.as_numpy(name).tolist()]
     assert found == served.answers
+    expected = [golden.probabilities for golden in served.golden]
+    if expected[0] is not None:
+        assert result.as_numpy("probabilities").tolist() == expected
+
+
+def output_names(result: triton.InferResult) -> list[str]:
+    return [output.name for output in result.get_response().outputs]
 
 
 def test_health_and_metadata(served: Served, client: triton.InferenceServerClient) -> None:
@@ -38,6 +54,31 @@ def test_raw_tensors(served: Served, client) -> None:
     assert_true(served, result)
     assert result.get_response().id == "abc-2"
     assert result.get_response().raw_output_contents
+
+
+def test_a_tensor_for_each_feature(served: Served, client) -> None:
+    assert_true(served, client.infer(served.name, columns(served), model_version=served.version))
+
+
+def test_only_the_outputs_that_are_asked_for_are_answered(served: Served, client) -> None:
+    names = output_names(client.infer(served.name, matrix(served)))
+    for name in names:
+        result = client.infer(served.name, matrix(served), outputs=[triton.InferRequestedOutput(name)])
+        assert output_names(result) == [name]
+    result = client.infer(served.name, matrix(served), outputs=[triton.InferRequestedOutput(name) for name in names])
+    assert_true(served, result)
+    with pytest.raises(InferenceServerException, match="another"):
+        client.infer(served.name, matrix(served), outputs=[triton.InferRequestedOutput("another")])
+
+
+def test_statistics_and_repository(served: Served, client) -> None:
+    client.infer(served.name, matrix(served))
+    (statistics,) = client.get_inference_statistics(served.name).model_stats
+    assert (statistics.name, statistics.version) == (served.name, served.version)
+    assert statistics.inference_count >= len(served.golden)
+    assert statistics.execution_count == statistics.inference_stats.success.count
+    (model,) = client.get_model_repository_index().models
+    assert (model.name, model.version, model.state) == (served.name, served.version, "READY")
 
 
 @pytest.mark.parametrize("algorithm", ["gzip", "deflate"])

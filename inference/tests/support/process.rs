@@ -185,6 +185,8 @@ impl Drop for Process {
 pub fn command(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_inference"));
     command.arg("serve").args(args);
+    // As in the image.
+    command.env("MALLOC_MMAP_THRESHOLD_", "131072");
     command
 }
 
