@@ -22,6 +22,9 @@ pub struct Permit(#[expect(dead_code, reason = "held for its Drop")] OwnedSemaph
 /// Requests that may wait for a permit, for each that is worked on.
 const WAITING_PER_WORKING: usize = 2;
 
+/// Bodies of at most so many bytes take no share: no more than the buffers of their connections.
+const SMALL_BODY: usize = 16 * 1024;
+
 /// Permits to work, and memory for what is received.
 ///
 /// Waiting for a client to send its body needs no permit: otherwise a few slow clients could keep
@@ -96,13 +99,17 @@ impl Admission {
     async fn gather(&self, body: Limited<Body>) -> Result<Bytes, Error> {
         let mut body = pin!(body);
         let mut share = self.budget.share();
+        let mut received = 0;
         let mut whole = Bytes::new();
         let mut joined = BytesMut::new();
         while let Some(frame) = body.frame().await {
             let Ok(piece) = frame.map_err(|error| self.broken(&*error))?.into_data() else {
                 continue;
             };
-            share.grow(piece.len())?;
+            received += piece.len();
+            if received > SMALL_BODY {
+                share.grow_to(received)?;
+            }
             if whole.is_empty() && joined.is_empty() {
                 whole = piece;
                 continue;
@@ -114,7 +121,10 @@ impl Admission {
             true => whole,
             false => joined.freeze(),
         };
-        Ok(Bytes::from_owner(Kept { bytes, share }))
+        Ok(match received > SMALL_BODY {
+            true => Bytes::from_owner(Kept { bytes, share }),
+            false => bytes,
+        })
     }
 
     fn broken(&self, error: &(dyn std::error::Error + 'static)) -> Error {

@@ -46,6 +46,16 @@ impl Budget {
 }
 
 impl Share {
+    /// Takes what it lacks of `bytes`.
+    ///
+    /// # Errors
+    /// `Crowded` if there are not as many.
+    pub fn grow_to(&mut self, bytes: usize) -> Result<(), Error> {
+        let held = self.held.as_ref();
+        let held = held.map_or(0, OwnedSemaphorePermit::num_permits);
+        self.grow(bytes.saturating_sub(held))
+    }
+
     /// Takes `bytes` more.
     ///
     /// # Errors
@@ -91,5 +101,10 @@ mod tests {
         drop(one);
         other.grow(60).unwrap();
         assert_eq!(budget.share().grow(1), Err(Error::Crowded(100)));
+        drop(other);
+        let mut growing = budget.share();
+        growing.grow_to(60).unwrap();
+        growing.grow_to(100).unwrap();
+        assert_eq!(growing.grow_to(101), Err(Error::Crowded(100)));
     }
 }

@@ -51,7 +51,8 @@ impl Deadline {
 pub struct Job {
     served: Arc<Served>,
     deadline: Deadline,
-    abandoned: Arc<AtomicBool>,
+    /// None as long as it cannot be abandoned.
+    abandoned: Option<Arc<AtomicBool>>,
 }
 
 /// Abandons a job when dropped, which is when nobody waits for its answer any more.
@@ -64,13 +65,13 @@ impl Job {
         Self {
             served,
             deadline,
-            abandoned: Arc::default(),
+            abandoned: None,
         }
     }
 
     /// Somebody who waits for the answer.
-    pub fn waiting(&self) -> Waiting {
-        Waiting(Arc::clone(&self.abandoned))
+    pub fn waiting(&mut self) -> Waiting {
+        Waiting(Arc::clone(self.abandoned.get_or_insert_default()))
     }
 
     /// Whether an answer is of use: looked at before work that takes long, and before a prediction
@@ -79,7 +80,8 @@ impl Job {
     /// # Errors
     /// `Cancelled` or `Deadline`.
     pub fn check(&self) -> Result<(), Error> {
-        match self.abandoned.load(Ordering::Relaxed) {
+        let abandoned = self.abandoned.as_ref();
+        match abandoned.is_some_and(|abandoned| abandoned.load(Ordering::Relaxed)) {
             true => Err(Error::Cancelled),
             false => self.deadline.check(),
         }

@@ -84,7 +84,7 @@ pub async fn perform<T: Send + 'static>(
     let deadline = body.deadline;
     let permit = app.admission.enter(deadline).await?;
     let inline = served.inline_bytes;
-    let job = Job::new(served, deadline);
+    let mut job = Job::new(served, deadline);
     // How long a compressed body is, only inflating it tells.
     if body.coding.is_none() && body.bytes.len() <= inline {
         return answer(&job, &body.bytes);
