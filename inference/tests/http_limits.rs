@@ -130,8 +130,12 @@ async fn the_deadline_counts_from_the_head_through_body_and_queue() {
     tokio::time::sleep(Duration::from_millis(100)).await;
     sender.send_data(Bytes::from(r#"{"a": 1}"#)).await.unwrap();
     drop(sender);
-    // Alone it would take as long as the first, after that.
-    assert_eq!(late.await.unwrap().status, StatusCode::GATEWAY_TIMEOUT);
+    // After the first it would take as long again; a slow machine may be late with the body, too.
+    let late = late.await.unwrap().status;
+    assert!(
+        [StatusCode::GATEWAY_TIMEOUT, StatusCode::REQUEST_TIMEOUT].contains(&late),
+        "{late}"
+    );
     assert_eq!(first.await.unwrap().status, StatusCode::OK);
 }
 
