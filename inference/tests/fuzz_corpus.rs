@@ -8,6 +8,7 @@ mod targets {
     pub(crate) mod config;
     pub(crate) mod csv;
     pub(crate) mod estimator;
+    mod fixture;
     pub(crate) mod infer_binary;
     pub(crate) mod infer_grpc;
     pub(crate) mod infer_json;

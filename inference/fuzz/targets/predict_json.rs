@@ -2,30 +2,16 @@
 //! they are sent as lists of numbers; what is refused is the client's fault.
 #![cfg_attr(fuzzing, no_main)]
 
-use contract::config::ModelConfig;
-use inference::load::load;
-use inference::model::Batch;
+#[cfg(fuzzing)]
+mod fixture;
+#[cfg(not(fuzzing))]
+use super::fixture;
+
+use fixture::{MOST_ROWS, SIGNATURE, check_refusal, check_rows};
 use inference::serve::decode::{Form, Rows, decode};
-use inference::serve::error::Error;
-use inference::serve::signature::Signature;
-use std::sync::LazyLock;
 
 #[cfg(fuzzing)]
 libfuzzer_sys::fuzz_target!(|data: &[u8]| run(data));
-
-const MOST_ROWS: usize = 8;
-const LONGEST_ERROR: usize = 1000;
-
-/// Of three features, the second of which may be missing.
-static SIGNATURE: LazyLock<Signature> = LazyLock::new(|| {
-    let mut manifest = load(&ModelConfig::default()).unwrap().manifest;
-    manifest.features.truncate(3);
-    for (feature, name) in manifest.features.iter_mut().zip(["a", "b", "ç"]) {
-        feature.name = name.to_owned();
-    }
-    manifest.features[1].fill = Some(0.5);
-    Signature::new(&manifest)
-});
 
 pub(crate) fn run(data: &[u8]) {
     match decode(data, &SIGNATURE, MOST_ROWS) {
@@ -35,18 +21,6 @@ pub(crate) fn run(data: &[u8]) {
 }
 
 fn check(rows: &Rows, form: Form) {
-    let batch = Batch::new(rows.values.clone(), SIGNATURE.width()).unwrap();
-    assert!(batch.rows() <= MOST_ROWS);
+    let batch = check_rows(rows);
     assert!(form == Form::List || batch.rows() == 1);
-    assert!(rows.filled.len() <= batch.rows());
-    assert!(rows.filled.iter().all(|column| *column == 1));
-    let lists: Vec<&[f64]> = batch.iter().collect();
-    let (again, _) = decode(&serde_json::to_vec(&lists).unwrap(), &SIGNATURE, MOST_ROWS).unwrap();
-    assert_eq!(again.values, rows.values);
-    assert!(again.filled.is_empty());
-}
-
-fn check_refusal(error: &Error) {
-    assert!(error.class().0.is_client_error());
-    assert!(error.to_string().len() <= LONGEST_ERROR);
 }
