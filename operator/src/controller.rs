@@ -16,10 +16,11 @@ use crate::status::{Verdict, publish::publish, status};
 use crate::turns::Turns;
 use crate::validate::validate;
 use crate::world::World;
-use futures::{FutureExt, StreamExt};
+use futures::{FutureExt, Stream, StreamExt};
 use kube::runtime::WatchStreamExt;
 use kube::runtime::controller::{Action, Controller};
 use kube::runtime::events::{Recorder, Reporter};
+use kube::runtime::reflector::store::Writer;
 use kube::runtime::reflector::{self, ObjectRef, Store};
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, Client, ResourceExt};
@@ -84,27 +85,12 @@ pub async fn run(
         ready.send_replace(true);
         tracing::info!("all caches are filled");
     });
-    let services = watcher(
-        Api::all(watch),
-        watcher::Config::default().timeout(60).page_size(100),
-    )
-    .modify(|ms: &mut ModelService| ms.managed_fields_mut().clear())
-    .backoff(WatchBackoff::default())
-    .reflect(writer)
-    .inspect(forget_deleted(Arc::clone(&context)))
-    .applied_objects();
-    let end = {
-        let context = Arc::clone(&context);
-        async move {
-            shutdown.await;
-            context.turns.close();
-        }
-    };
+    let services = services(watch, writer, Arc::clone(&context));
     // Without a limit of its own: turns limit what runs at once, and fairly.
     Controller::for_stream(services, store)
         .reconcile_on(triggers)
         .reconcile_all_on(all_triggers)
-        .graceful_shutdown_on(end)
+        .graceful_shutdown_on(end(shutdown, Arc::clone(&context)))
         .run(
             reconcile,
             |ms, error, context| retry(&ms, error, &context),
@@ -116,6 +102,29 @@ pub async fn run(
             }
         })
         .await;
+}
+
+/// The ModelServices that are new or changed, all of which `writer` keeps.
+fn services(
+    client: Client,
+    writer: Writer<ModelService>,
+    context: Arc<Context>,
+) -> impl Stream<Item = watcher::Result<ModelService>> {
+    watcher(
+        Api::all(client),
+        watcher::Config::default().timeout(60).page_size(100),
+    )
+    .modify(|ms: &mut ModelService| ms.managed_fields_mut().clear())
+    .backoff(WatchBackoff::default())
+    .reflect(writer)
+    .inspect(forget_deleted(context))
+    .applied_objects()
+}
+
+/// Done at `shutdown`, when those that wait for their turn need not wait any more.
+async fn end(shutdown: impl Future<Output = ()>, context: Arc<Context>) {
+    shutdown.await;
+    context.turns.close();
 }
 
 /// Frees what was remembered of ModelServices that are gone: at once of one whose deletion was

@@ -1,7 +1,7 @@
 //! Whose turn it is: so many reconciles at once, and not all of them in one namespace.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Reconciles that run at once.
@@ -47,17 +47,13 @@ impl Turns {
     /// From now on there are no turns: whoever waits for one is told so.
     pub fn close(&self) {
         self.all.close();
-        let namespaces = self.namespaces.lock();
-        let namespaces = namespaces.unwrap_or_else(PoisonError::into_inner);
-        namespaces.values().for_each(|semaphore| semaphore.close());
+        self.namespaces()
+            .values()
+            .for_each(|semaphore| semaphore.close());
     }
 
     fn of(&self, namespace: &str) -> Arc<Semaphore> {
-        // A panic elsewhere cannot leave the map half-written.
-        let mut namespaces = self
-            .namespaces
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut namespaces = self.namespaces();
         if let Some(known) = namespaces.get(namespace) {
             return Arc::clone(known);
         }
@@ -68,6 +64,13 @@ impl Turns {
         let new = Arc::new(Semaphore::new(OF_ONE_NAMESPACE));
         namespaces.insert(namespace.to_owned(), Arc::clone(&new));
         new
+    }
+
+    fn namespaces(&self) -> MutexGuard<'_, HashMap<String, Arc<Semaphore>>> {
+        // A panic elsewhere cannot leave the map half-written.
+        self.namespaces
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
