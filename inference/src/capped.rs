@@ -1,7 +1,7 @@
 //! Lists that end somewhere: what a client sends decides how many elements there are, but not how
 //! many are kept.
 
-use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
+use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, SeqAccess, Visitor};
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -11,28 +11,49 @@ pub struct Capped<T, const MOST: usize>(pub Vec<T>);
 
 impl<'de, T: Deserialize<'de>, const MOST: usize> Deserialize<'de> for Capped<T, MOST> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_seq(Elements::<T, MOST>(PhantomData))
+        AtMost::new(MOST).deserialize(deserializer).map(Self)
     }
 }
 
-struct Elements<T, const MOST: usize>(PhantomData<T>);
+/// Reads a list that may have so many elements.
+#[derive(Debug)]
+pub struct AtMost<T> {
+    most: usize,
+    element: PhantomData<T>,
+}
 
-impl<'de, T: Deserialize<'de>, const MOST: usize> Visitor<'de> for Elements<T, MOST> {
-    type Value = Capped<T, MOST>;
+impl<T> AtMost<T> {
+    /// `most` elements.
+    pub const fn new(most: usize) -> Self {
+        let element = PhantomData;
+        Self { most, element }
+    }
+}
+
+impl<'de, T: Deserialize<'de>> DeserializeSeed<'de> for AtMost<T> {
+    type Value = Vec<T>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Vec<T>, D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for AtMost<T> {
+    type Value = Vec<T>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "a list of at most {MOST} elements")
+        write!(f, "a list of at most {} elements", self.most)
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Vec<T>, A::Error> {
         let mut elements = Vec::new();
         while let Some(element) = list.next_element()? {
-            if elements.len() == MOST {
-                return Err(A::Error::invalid_length(MOST + 1, &self));
+            if elements.len() == self.most {
+                return Err(A::Error::invalid_length(self.most + 1, &self));
             }
             elements.push(element);
         }
-        Ok(Capped(elements))
+        Ok(elements)
     }
 }
 

@@ -52,6 +52,11 @@ impl Admission {
         }
     }
 
+    /// Bytes of one body, at most.
+    pub fn largest(&self) -> usize {
+        usize::try_from(self.body_bytes).unwrap_or(usize::MAX)
+    }
+
     /// Memory for what clients send.
     pub fn budget(&self) -> Budget {
         self.budget.clone()
@@ -86,8 +91,7 @@ impl Admission {
         if size.lower() > self.body_bytes {
             return Err(Error::BodyTooLarge(self.body_bytes));
         }
-        let limit = usize::try_from(self.body_bytes).unwrap_or(usize::MAX);
-        let reading = self.gather(Limited::new(body, limit));
+        let reading = self.gather(Limited::new(body, self.largest()));
         match timeout(deadline.left(), reading).await {
             Ok(outcome) => outcome,
             Err(_) => Err(Error::SlowBody(deadline.length())),

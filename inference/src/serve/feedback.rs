@@ -8,17 +8,17 @@ use super::prediction_id::Claim;
 use super::served::Served;
 use super::work;
 use crate::artifact::Task;
+use crate::capped::AtMost;
 use crate::object;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use contract::labels::{Endpoint, FeedbackRejection};
 use http::StatusCode;
-use serde::de::{Deserializer as _, Error as _, SeqAccess, Visitor};
+use serde::de::DeserializeSeed as _;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
-use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -89,7 +89,7 @@ fn decode(body: &[u8], max_rows: usize) -> Result<Vec<&RawValue>, Error> {
 /// The rows of a list; beyond the limit nothing of it is read.
 fn list(body: &[u8], max_rows: usize) -> Result<Vec<&RawValue>, Error> {
     let mut json = serde_json::Deserializer::from_slice(body);
-    let rows = json.deserialize_seq(Rows(max_rows));
+    let rows = AtMost::new(max_rows).deserialize(&mut json);
     let rows = rows.and_then(|rows| json.end().map(|()| rows));
     match rows {
         Ok(rows) if rows.is_empty() => Err(Error::Invalid("no rows".to_owned())),
@@ -97,28 +97,6 @@ fn list(body: &[u8], max_rows: usize) -> Result<Vec<&RawValue>, Error> {
         // The only complaint of ours.
         Err(error) if error.is_data() => Err(Error::TooManyRows(max_rows)),
         Err(error) => Err(Error::Json(error.to_string())),
-    }
-}
-
-/// At most so many rows.
-struct Rows(usize);
-
-impl<'de> Visitor<'de> for Rows {
-    type Value = Vec<&'de RawValue>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "at most {} rows", self.0)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
-        let mut rows = Vec::new();
-        while let Some(row) = list.next_element()? {
-            if rows.len() == self.0 {
-                return Err(A::Error::invalid_length(rows.len() + 1, &self));
-            }
-            rows.push(row);
-        }
-        Ok(rows)
     }
 }
 

@@ -16,14 +16,10 @@ pub struct Deadline {
 }
 
 impl Deadline {
-    /// `length` after `begin`.
-    pub const fn new(begin: Instant, length: Duration) -> Self {
-        Self { begin, length }
-    }
-
     /// `length` from now on.
     pub fn after(length: Duration) -> Self {
-        Self::new(Instant::now(), length)
+        let begin = Instant::now();
+        Self { begin, length }
     }
 
     /// The whole time.

@@ -17,13 +17,12 @@ use http::HeaderMap;
 use prost::Message;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 use tonic::codec::CompressionEncoding::Gzip;
 use tonic::server::Grpc;
 
 /// Bytes that any message may unpack to, and how many times its length a longer one.
-const SMALL_UNPACKED: u64 = 64 * 1024;
-const MOST_EXPANSION: u64 = 100;
+const SMALL_UNPACKED: usize = 64 * 1024;
+const MOST_EXPANSION: usize = 100;
 
 /// A message that has been received.
 #[derive(Debug)]
@@ -81,9 +80,9 @@ pub(super) fn decode<Q: Message + Default>(message: &[u8]) -> Result<Q, Error> {
 
 /// Bytes that a message of `length` bytes may unpack to; None if it is not packed. Messages of
 /// numbers shrink to a tenth, a bomb to a thousandth.
-fn most_unpacked(headers: &HeaderMap, length: usize) -> Option<u64> {
+fn most_unpacked(headers: &HeaderMap, length: usize) -> Option<usize> {
     let packed = headers.contains_key("grpc-encoding");
-    packed.then(|| SMALL_UNPACKED.max((length as u64).saturating_mul(MOST_EXPANSION)))
+    packed.then(|| SMALL_UNPACKED.max(length.saturating_mul(MOST_EXPANSION)))
 }
 
 async fn answer<H, F>(
@@ -96,16 +95,15 @@ where
     H: Fn(Arc<App>, Call) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Result<Vec<u8>, Error>> + Send + 'static,
 {
-    let begin = Instant::now();
-    let longest = Duration::from_millis(app.limits.request_timeout_ms);
-    let deadline = Deadline::new(begin, deadline::of(request.headers(), longest)?);
+    let longest = app.deadline().length();
+    let deadline = Deadline::after(deadline::of(request.headers(), longest)?);
     let (head, body) = request.into_parts();
     let body = app.admission.receive(Request::new(body), deadline).await?;
     let unpacked = most_unpacked(&head.headers, body.len());
-    let limit = unpacked.unwrap_or(u64::MAX).min(app.limits.max_body_bytes);
+    let limit = unpacked.unwrap_or(usize::MAX).min(app.admission.largest());
     // tonic copies or unpacks it: as much memory is taken until the answer is made.
     let mut share = app.admission.budget().share();
-    share.grow(unpacked.map_or(body.len(), |_| usize::try_from(limit).unwrap_or(usize::MAX)))?;
+    share.grow(unpacked.map_or(body.len(), |_| limit))?;
     let service = tower::service_fn(move |request: tonic::Request<Bytes>| {
         let message = request.into_inner();
         let (app, handler) = (Arc::clone(&app), handler.clone());
@@ -126,8 +124,8 @@ where
     let mut grpc = Grpc::new(Messages)
         .accept_compressed(Gzip)
         .send_compressed(Gzip)
-        .max_decoding_message_size(usize::try_from(limit).unwrap_or(usize::MAX));
+        .max_decoding_message_size(limit);
     let request = Request::from_parts(head, Body::from(body));
     let response = grpc.unary(service, request).await;
-    Ok(status::settle(response.into_response(), limit))
+    Ok(status::settle(response.into_response(), limit as u64))
 }
