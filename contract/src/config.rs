@@ -1,10 +1,12 @@
 //! The server's configuration: written by the operator into a ConfigMap, read by the server.
 
+use crate::business::BusinessMetric;
+use crate::compatibility::Compatibility;
 use serde::{Deserialize, Serialize};
 use std::net::{Ipv4Addr, SocketAddr};
 
 /// All that the server is told from outside. Unknown fields are refused.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]
 pub struct ServerConfig {
     /// Which model to serve, and under which name.
@@ -26,6 +28,12 @@ pub struct ServerConfig {
     /// What a scraper must present; nothing if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metrics_token: Option<SecretFile>,
+    /// What is counted besides the contract's own metrics, from parameters and answers.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub business_metrics: Vec<BusinessMetric>,
+    /// Other systems under whose names the same is shown once more.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub compatibility: Vec<Compatibility>,
     /// File that receives the reason of a failed start; Kubernetes shows it in the pod's status.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub termination_log: Option<String>,
@@ -57,6 +65,73 @@ pub enum ModelSource {
     Builtin(Builtin),
     /// A file on a mounted volume.
     File(String),
+    /// A file that a web server has.
+    Http(HttpSource),
+    /// An object in a bucket.
+    S3(S3Source),
+    /// A file of a model version in an MLflow registry.
+    Mlflow(MlflowSource),
+}
+
+/// A file that a web server has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct HttpSource {
+    /// `http://` or `https://`, without credentials.
+    pub url: String,
+    /// Folder with what is secret, a file each: `username` and `password`, or `token`; `ca.crt`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub secrets: Option<String>,
+}
+
+/// An object in a bucket.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct S3Source {
+    /// Name of the bucket.
+    pub bucket: String,
+    /// Key of the object.
+    pub key: String,
+    /// Region; `us-east-1` if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+    /// URL of the service; that of Amazon in the region if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<String>,
+    /// Folder with what is secret, a file each: `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`,
+    /// `AWS_SESSION_TOKEN`; `ca.crt`. Without it the bucket is asked as the public does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub secrets: Option<String>,
+}
+
+/// A file of a model version in an MLflow registry.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct MlflowSource {
+    /// URL of the tracking server.
+    pub tracking_uri: String,
+    /// Name of the registered model.
+    pub model: String,
+    /// Which of its versions.
+    pub version: MlflowVersion,
+    /// Path of the model file among the artifacts of the version; the only JSON file, plain or gzip,
+    /// if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// Folder with what is secret, a file each: `MLFLOW_TRACKING_USERNAME` and
+    /// `MLFLOW_TRACKING_PASSWORD`, or `MLFLOW_TRACKING_TOKEN`; `ca.crt`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub secrets: Option<String>,
+}
+
+/// A version of a registered model.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum MlflowVersion {
+    /// This one.
+    Number(u32),
+    /// The one that has this alias at the time; asked for again and again.
+    Alias(String),
 }
 
 /// Models inside the binary.

@@ -41,6 +41,8 @@ pub const CONFIG_DIR: &str = "/etc/modelservice";
 pub const CONFIG_FILE: &str = "server.json";
 /// Where the operator mounts Secrets, each in a folder of its own name.
 pub const SECRETS_DIR: &str = "/etc/modelservice-secrets";
+/// Where the operator mounts the Secret of the model's source, in a folder of its own name.
+pub const SOURCE_SECRETS_DIR: &str = "/etc/modelservice-source";
 /// Where the operator mounts the volume that holds the model.
 pub const MODEL_DIR: &str = "/models";
 /// Where Kubernetes reads the last words of a container.

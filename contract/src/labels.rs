@@ -1,4 +1,4 @@
-//! Closed sets of label values. A label never takes a value from a request.
+//! Closed sets of label values. Of the server's own metrics no label takes a value from a request.
 
 /// Declares an enum whose variants are the only values that a label may take.
 macro_rules! closed_set {
@@ -71,7 +71,7 @@ closed_set! {
         V2ModelReady = "/v2/models/{model}/ready",
         /// Open Inference Protocol v2: predictions.
         V2Infer = "/v2/models/{model}/infer",
-        /// KServe v1: liveness.
+        /// The live page for browsers, and what it needs; liveness for clients of KServe v1.
         Root = "/",
         /// KServe v1: names of the models.
         V1Models = "/v1/models",
@@ -107,6 +107,23 @@ closed_set! {
 }
 
 impl Endpoint {
+    /// Those whose requests are predictions.
+    pub const PREDICTING: &'static [Self] = &[
+        Self::Predict,
+        Self::V2Infer,
+        Self::GrpcInfer,
+        Self::V1Predict,
+        Self::Invocations,
+    ];
+
+    /// Whether its requests are predictions.
+    pub const fn is_predicting(self) -> bool {
+        matches!(
+            self,
+            Self::Predict | Self::V2Infer | Self::GrpcInfer | Self::V1Predict | Self::Invocations
+        )
+    }
+
     /// Whether it is asked over gRPC.
     pub const fn is_grpc(self) -> bool {
         matches!(
@@ -142,8 +159,12 @@ closed_set! {
     /// Why a model could not be loaded: `reason` of the failure counter, the first word of the
     /// termination message, and the reason of the `ModelLoaded` condition.
     LoadFailure {
-        /// No file at the configured path.
+        /// No file at the configured path or address.
         NotFound = "NotFound",
+        /// What has the file does not answer, or not in time.
+        Unreachable = "Unreachable",
+        /// What has the file does not give it to us, or is nothing that a model may come from.
+        Forbidden = "Forbidden",
         /// The path is not a regular file, or reading it failed.
         Unreadable = "Unreadable",
         /// The file is larger than the limit, packed or unpacked.
@@ -205,6 +226,47 @@ closed_set! {
 }
 
 closed_set! {
+    /// `reason` of a number that a metric of the user's own did not take.
+    ObservationRejection {
+        /// The request, or the model, has none.
+        Missing = "missing",
+        /// Not a number.
+        Type = "type",
+        /// Not finite, too large, or negative where only a rise can be counted.
+        Range = "range",
+    }
+}
+
+closed_set! {
+    /// `reason` of a failed request, as Triton has it.
+    TritonFailure {
+        /// Anything else, mostly requests that are wrong.
+        Other = "OTHER",
+        /// A fault of what answers.
+        Backend = "BACKEND",
+        /// The client went away.
+        Canceled = "CANCELED",
+        /// Too many requests at once, or no answer in time.
+        Rejected = "REJECTED",
+    }
+}
+
+impl TritonFailure {
+    /// What Triton would call a failure of this type.
+    pub const fn of(kind: ErrorType) -> Self {
+        match kind {
+            ErrorType::Overload | ErrorType::Timeout => Self::Rejected,
+            ErrorType::Cancelled => Self::Canceled,
+            ErrorType::Internal => Self::Backend,
+            ErrorType::Validation
+            | ErrorType::TooLarge
+            | ErrorType::Unauthorized
+            | ErrorType::NotFound => Self::Other,
+        }
+    }
+}
+
+closed_set! {
     /// `reason` of refused ground truth.
     FeedbackRejection {
         /// The prediction id is not one of this server's.
@@ -217,6 +279,18 @@ closed_set! {
         Expired = "expired",
         /// The ground truth is not a class or value that the model can predict.
         Actual = "actual",
+    }
+}
+
+closed_set! {
+    /// `score` of a model on the data that training held out.
+    Score {
+        /// Share of rows predicted right (classification).
+        Accuracy = "accuracy",
+        /// Root mean squared error (regression).
+        Rmse = "rmse",
+        /// Mean absolute error (regression).
+        Mae = "mae",
     }
 }
 

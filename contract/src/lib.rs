@@ -6,6 +6,8 @@
 //! not compile. It depends on serde alone, so neither binary drags in the other's stack.
 #![forbid(unsafe_code)]
 
+pub mod business;
+pub mod compatibility;
 pub mod config;
 pub mod endpoints;
 pub mod labels;

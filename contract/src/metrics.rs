@@ -1,7 +1,9 @@
 //! Every metric of the inference server: the server registers this table, the operator's rules
 //! and dashboards take their names from it, and `docs/metrics.md` is printed from it.
 
-use std::fmt::Write as _;
+mod page;
+
+pub use page::markdown;
 
 /// One metric family.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -74,29 +76,21 @@ const fn histogram(
 
 /// Seconds, from 100 µs to 10 s: a request over the network.
 const REQUEST_SECONDS: &[f64] = &[
-    0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
-    5.0, 10.0,
+    0.0001, 0.0005, 0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
 ];
 /// Seconds, from 1 µs to 1 s: a model's own work.
 const INFERENCE_SECONDS: &[f64] = &[
-    0.000001, 0.0000025, 0.000005, 0.00001, 0.000025, 0.00005, 0.0001, 0.00025, 0.0005, 0.001,
-    0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0,
+    0.000001, 0.000005, 0.00001, 0.000025, 0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.005, 0.01,
+    0.05, 0.1, 0.25, 0.5, 1.0,
 ];
-/// Bytes, from 64 B to 16 MiB.
-const BODY_BYTES: &[f64] = &[
-    64.0, 256.0, 1024.0, 4096.0, 16384.0, 65536.0, 262144.0, 1048576.0, 4194304.0, 16777216.0,
-];
+/// Bytes, from 256 B to 16 MiB.
+const BODY_BYTES: &[f64] = &[256.0, 4096.0, 65536.0, 1048576.0, 16777216.0];
 /// Rows in a request.
-const ROWS: &[f64] = &[1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1000.0];
+const ROWS: &[f64] = &[1.0, 10.0, 50.0, 100.0, 1000.0];
 /// Seconds, from a minute to thirty days: how late the truth becomes known.
-const DELAY_SECONDS: &[f64] = &[
-    60.0, 600.0, 3600.0, 21600.0, 86400.0, 259200.0, 604800.0, 1209600.0, 2592000.0,
-];
-/// Errors in the unit of the target, whatever that is: three a decade.
-const TARGET_ERRORS: &[f64] = &[
-    0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0,
-    1000.0, 10000.0,
-];
+const DELAY_SECONDS: &[f64] = &[60.0, 600.0, 3600.0, 21600.0, 86400.0, 604800.0, 2592000.0];
+/// Errors in the unit of the target, whatever that is.
+const TARGET_ERRORS: &[f64] = &[0.1, 0.5, 1.0, 5.0, 10.0, 50.0, 100.0, 1000.0];
 
 /// Declares the metrics and the table of all of them.
 macro_rules! metrics {
@@ -121,9 +115,9 @@ metrics! {
     KEY_REQUESTS = counter("api_key_requests_total", &["key_id", "outcome"],
         "Requests that had to carry an API key, by key and outcome; refused ones under the key unknown. Only where keys are configured.");
     REQUEST_SIZE = histogram("api_request_size_bytes", BODY_BYTES, &["endpoint"],
-        "Bytes in request bodies.");
+        "Bytes in the bodies of requests for predictions.");
     RESPONSE_SIZE = histogram("api_response_size_bytes", BODY_BYTES, &["endpoint"],
-        "Bytes in answer bodies.");
+        "Bytes in the bodies of answers to requests for predictions.");
     MODEL_LOADED = gauge("model_loaded", &[],
         "1 while a model is loaded and passed its self-test, else 0.");
     MODEL_INFO = gauge("model_info", &["model", "version", "algorithm", "task", "sha256"],
@@ -146,10 +140,10 @@ metrics! {
     };
     FEATURE_BIN = counter("model_feature_bin_total", &["model_version", "feature", "bin"],
         "Values seen in each bin of the reference profile; the prediction is the feature @prediction.");
-    FEATURE_REFERENCE = gauge("model_feature_reference_ratio", &["model_version", "feature", "bin"],
-        "Share of the training data in each bin; sums to 1 for each feature.");
-    FEATURE_BIN_INFO = gauge("model_feature_bin_info", &["model_version", "feature", "bin", "range"],
-        "Always 1; its range label shows the edges of the bin.");
+    FEATURE_REFERENCE = gauge("model_feature_reference_ratio", &["model_version", "feature", "bin", "range"],
+        "Share of the training data in each bin, whose edges the range label shows; sums to 1 for each feature.");
+    FEATURE_REFERENCE_MISSING = gauge("model_feature_reference_missing_ratio", &["model_version", "feature"],
+        "Share of the training rows that lacked the feature; only of features that some rows lacked.");
     FEATURE_INVALID = counter("model_feature_invalid_total", &["model_version", "feature", "reason"],
         "Feature values that the model was not trained for, by reason.");
     FEEDBACK = counter("model_feedback_total", &["model_version", "predicted", "actual", "correct"],
@@ -166,10 +160,16 @@ metrics! {
         "Seconds between a prediction and its ground truth.");
     FEEDBACK_LAST = gauge("model_feedback_last_timestamp_seconds", &["model_version"],
         "Unix time of the newest ground truth, in seconds; 0 before the first.");
+    REFERENCE_SCORE = gauge("model_reference_score", &["model_version", "score"],
+        "How well the model did on held-out data in training: accuracy from 0 to 1, or rmse and mae in the target's unit.");
     VALIDATION_RMSE = histogram("validation_rmse", TARGET_ERRORS, &["model_version"],
         "Root mean squared error of each batch of ground truth, in the target's unit.");
     APP_MEMORY = gauge("app_memory_usage_bytes", &["type"],
         "Memory of the server process in bytes: rss resident, vms virtual.");
+    BUSINESS_LABEL_OVERFLOW = counter("business_label_overflow_total", &["metric", "label"],
+        "Observations of the user's own metrics whose label value became other. Only where such metrics are configured.");
+    BUSINESS_REJECTED = counter("business_observations_rejected_total", &["metric", "reason"],
+        "Observations that the user's own metrics did not take, by reason. Only where such metrics are configured.");
 }
 
 impl Kind {
@@ -192,51 +192,5 @@ impl Metric {
                 .map(|part| format!("{}_{part}", self.name))
                 .to_vec(),
         }
-    }
-}
-
-/// The reference page of all metrics, as Markdown.
-pub fn markdown() -> String {
-    let mut page = String::from(
-        "# Metrics of the inference server\n\n\
-         <!-- DO NOT EDIT: printed from contract/src/metrics.rs by `make gen` -->\n\n\
-         The ServiceMonitor adds `namespace`, `pod` and `modelservice`. Label values come from the\n\
-         model file, the file of API keys or closed sets, never from a request. The series that rules and dashboards look at\n\
-         exist from the start; those of routes that nobody has called appear with the first request.\n\n\
-         | metric | type | labels | meaning |\n|---|---|---|---|\n",
-    );
-    for metric in METRICS {
-        let labels = metric
-            .labels
-            .iter()
-            .map(|label| format!("`{label}`"))
-            .collect::<Vec<_>>();
-        // Writing to a String cannot fail.
-        let _ = writeln!(
-            page,
-            "| `{}` | {} | {} | {} |",
-            metric.name,
-            metric.kind.as_str(),
-            labels.join(", "),
-            metric.help
-        );
-    }
-    page.push_str("\n## Buckets\n\n| histogram | upper bounds |\n|---|---|\n");
-    for metric in METRICS {
-        if let Kind::Histogram(buckets) = metric.kind {
-            let _ = writeln!(page, "| `{}` | {} |", metric.name, bounds(buckets));
-        }
-    }
-    page
-}
-
-fn bounds(buckets: Buckets) -> String {
-    match buckets {
-        Buckets::Fixed(edges) => edges
-            .iter()
-            .map(f64::to_string)
-            .collect::<Vec<_>>()
-            .join(", "),
-        Buckets::FromModel => "bin edges of the prediction in the model file".to_owned(),
     }
 }

@@ -3,7 +3,7 @@
 use contract::config::ServerConfig;
 use contract::labels::{
     Endpoint, ErrorType, FeedbackRejection, InvalidFeature, KeyOutcome, LoadFailure, Method,
-    StartFailure,
+    ObservationRejection, Score, StartFailure, TritonFailure,
 };
 use contract::metrics::{Buckets, Kind, METRICS, Metric};
 use std::collections::HashSet;
@@ -53,6 +53,7 @@ fn measured_things_name_their_base_unit() {
         "api_active_requests",
         "model_loaded",
         "model_batch_rows",
+        "model_reference_score",
         "prediction_distribution",
         "validation_rmse",
     ];
@@ -140,7 +141,10 @@ fn label_values_are_unique_and_parse_back() {
         StartFailure,
         KeyOutcome,
         InvalidFeature,
-        FeedbackRejection
+        FeedbackRejection,
+        Score,
+        ObservationRejection,
+        TritonFailure
     );
 }
 
@@ -172,4 +176,12 @@ fn the_metrics_page_is_fresh() {
         std::fs::read_to_string(path).is_ok_and(|text| text == page),
         "docs/metrics.md is stale: run `make gen`"
     );
+}
+
+#[test]
+fn the_list_of_predicting_routes_is_complete() {
+    for endpoint in Endpoint::ALL.iter().copied() {
+        let listed = Endpoint::PREDICTING.contains(&endpoint);
+        assert_eq!(endpoint.is_predicting(), listed, "{endpoint}");
+    }
 }

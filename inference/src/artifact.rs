@@ -278,8 +278,13 @@ impl Profile {
 
     /// Index of the bin that holds `value`.
     pub fn bin(&self, value: f64) -> usize {
-        self.edges.partition_point(|edge| *edge < value)
+        bin(&self.edges, value)
     }
+}
+
+/// Index of the bin between `edges`, ascending, that holds `value`: an edge is in the bin below it.
+pub fn bin(edges: &[f64], value: f64) -> usize {
+    edges.partition_point(|edge| *edge < value)
 }
 
 /// What turns a feature into its standard score, `(x - mean) / deviation`; one of each per feature.

@@ -13,7 +13,7 @@ use crate::table::Table;
 use crate::train::{self, Options, Step, parameters, save};
 use anyhow::{Context, bail};
 use clap::{Args, Parser, Subcommand};
-use contract::config::{ModelConfig, ModelSource};
+use contract::config::ModelConfig;
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -88,7 +88,7 @@ pub struct TrainArgs {
 /// Of `evaluate`.
 #[derive(Debug, Args)]
 pub struct EvaluateArgs {
-    /// Model file; without it the built-in diabetes model.
+    /// Model file or its URL; without it the built-in diabetes model.
     #[arg(long, value_name = "FILE")]
     model: Option<String>,
     /// CSV file with a header line, the features and the target.
@@ -99,7 +99,7 @@ pub struct EvaluateArgs {
 /// Of `predict`.
 #[derive(Debug, Args)]
 pub struct PredictArgs {
-    /// Model file; without it the built-in diabetes model.
+    /// Model file or its URL; without it the built-in diabetes model.
     #[arg(long, value_name = "FILE")]
     model: Option<String>,
     /// CSV file with a header line and the features in any order; - reads standard input.
@@ -292,7 +292,7 @@ fn print_api_key(args: &ApiKeyArgs) -> anyhow::Result<()> {
 }
 
 fn open(model: Option<String>) -> anyhow::Result<LoadedModel> {
-    let source = model.map(ModelSource::File).unwrap_or_default();
+    let source = model.map(load::source_of).unwrap_or_default();
     let config = ModelConfig {
         source,
         ..ModelConfig::default()

@@ -1,9 +1,10 @@
 //! Model bytes → checked, self-tested model.
 //!
-//! `read → sha256 → unpack → parse → check → build → self-test`: nothing is looked at before the
+//! `read or fetch → sha256 → unpack → parse → check → build → self-test`: nothing is looked at before the
 //! step before it passed, and a file that passes all of them cannot make a prediction fail.
 
 mod check;
+mod fetch;
 mod read;
 mod selftest;
 
@@ -11,10 +12,9 @@ use crate::artifact::{Algorithm, FORMAT, Manifest, ModelFile, Task};
 use crate::engine::{self, Shape};
 use crate::model::Model;
 use crate::train::save::sha256;
-use contract::config::{Builtin, ModelConfig, ModelSource};
+use contract::config::{Builtin, HttpSource, MlflowSource, ModelConfig, ModelSource};
 use contract::labels::LoadFailure;
 use serde::Deserialize;
-use std::borrow::Cow;
 use std::error::Error;
 use std::iter;
 use std::path::Path;
@@ -34,6 +34,8 @@ pub struct LoadedModel {
     pub version: String,
     /// Lower-case hex sha256 of the file as read.
     pub sha256: String,
+    /// Version of the file where it was fetched from, if that gives any.
+    pub fetched_version: Option<String>,
     /// The engine.
     pub model: Box<dyn Model>,
 }
@@ -78,11 +80,38 @@ impl LoadError {
 /// # Errors
 /// [`LoadError`]; never a panic, whatever the file holds.
 pub fn load(config: &ModelConfig) -> Result<LoadedModel, LoadError> {
-    let bytes: Cow<'_, [u8]> = match &config.source {
-        ModelSource::Builtin(model) => builtin(*model).into(),
-        ModelSource::File(path) => read::file(Path::new(path))?.into(),
+    let fetched = match &config.source {
+        ModelSource::Builtin(model) => return from_bytes(builtin(*model), config),
+        ModelSource::File(path) => return from_bytes(&read::file(Path::new(path))?, config),
+        ModelSource::Http(source) => fetch::http(source)?,
+        ModelSource::S3(source) => fetch::s3(source)?,
+        ModelSource::Mlflow(source) => fetch::mlflow(source)?,
     };
-    from_bytes(&bytes, config)
+    let mut model = from_bytes(&fetched.bytes, config)?;
+    if let (None, Some(version)) = (&config.version, &fetched.version) {
+        model.version.clone_from(version);
+    }
+    model.fetched_version = fetched.version;
+    Ok(model)
+}
+
+/// The source that a person names: a URL, or the path of a file.
+pub fn source_of(text: String) -> ModelSource {
+    match text.starts_with("http://") || text.starts_with("https://") {
+        true => ModelSource::Http(HttpSource {
+            url: text,
+            secrets: None,
+        }),
+        false => ModelSource::File(text),
+    }
+}
+
+/// The version that an MLflow alias stands for now.
+///
+/// # Errors
+/// [`LoadError`], with the reason why the registry could not be asked.
+pub fn mlflow_version(source: &MlflowSource) -> Result<String, LoadError> {
+    Ok(fetch::mlflow_version(source)?)
 }
 
 /// The file of a model inside the binary.
@@ -118,6 +147,7 @@ pub fn from_bytes(bytes: &[u8], config: &ModelConfig) -> Result<LoadedModel, Loa
         name,
         version,
         sha256,
+        fetched_version: None,
         model,
     })
 }

@@ -14,6 +14,7 @@ pub mod access;
 pub mod admission;
 pub mod app;
 pub mod budget;
+pub mod business;
 pub mod busy;
 pub mod compression;
 pub mod decode;
@@ -30,8 +31,10 @@ pub mod listener;
 pub mod logs;
 pub mod metrics;
 pub mod mlflow;
+pub mod negotiation;
 pub mod open_inference;
 pub mod openapi;
+pub mod page;
 pub mod predict;
 pub mod prediction_id;
 pub mod probe;
@@ -156,7 +159,7 @@ async fn serve(config: &ServerConfig, drain_delay: Duration) -> Result<(), Start
     let identity = config.tls.as_ref().map(Identity::read).transpose()?;
     let identity = identity.map(Arc::new);
     let app = tokio::select! {
-        app = load(config.clone()) => Arc::new(app?),
+        app = load(config.clone()) => app?.share(),
         name = signals.stop() => {
             tracing::info!(signal = name, "stopped before the model was loaded");
             return Ok(());
@@ -164,24 +167,25 @@ async fn serve(config: &ServerConfig, drain_delay: Duration) -> Result<(), Start
     };
     let listener = bind(config.listen.http)?;
     if let Some(address) = config.listen.admin {
-        start_admin(bind(address)?, Arc::clone(&app))?;
+        start_admin(bind(address)?, app)?;
     }
     let grpc = config.listen.grpc.map(bind).transpose()?;
-    announce(&app, config, &listener, grpc.as_ref());
+    announce(app, config, &listener, grpc.as_ref());
     let listener = into_tokio(listener, config.listen.http)?;
-    let router = app::router(Arc::clone(&app));
+    let router = app::router(app);
     let tls = |protocol| acceptor(identity.as_ref(), protocol);
     let (http_tls, grpc_tls) = (tls(tls::HTTP_1)?, tls(tls::HTTP_2)?);
-    let grpc = grpc.map(|listener| grpc::Server::new(listener, grpc_tls, &app));
+    let grpc = grpc.map(|listener| grpc::Server::new(listener, grpc_tls, app));
     let grpc = grpc.transpose().map_err(StartError::Internal)?;
     let background = [
-        tokio::spawn(beat(Arc::clone(&app))),
-        tokio::spawn(reload::watch(Arc::clone(&app), model)),
-        tokio::spawn(secrets::watch(Arc::clone(&app), identity, secrets)),
+        tokio::spawn(beat(app)),
+        tokio::spawn(reload::watch(app, model)),
+        tokio::spawn(reload::follow_alias(app)),
+        tokio::spawn(secrets::watch(app, identity, secrets)),
     ];
-    let stop = shutdown::begin(&mut signals, &app, drain_delay).shared();
+    let stop = shutdown::begin(&mut signals, app, drain_delay).shared();
     let (open, streams) = tokio::join!(
-        listener::accept(listener, http_tls, router, unreadable(&app), stop.clone()),
+        listener::accept(listener, http_tls, router, unreadable(app), stop.clone()),
         OptionFuture::from(grpc.map(|server| server.accept(stop))),
     );
     let streams = OptionFuture::from(streams.map(grpc::Open::shutdown));
@@ -207,7 +211,11 @@ async fn load(config: ServerConfig) -> Result<App, StartError> {
         let app = app.context("the metrics contradict each other");
         let app = app.map_err(StartError::Internal)?;
         let access = Access::read(&config, &app.metrics.keys)?;
-        Ok(app.guarded(access).with_model_control(config.model_control))
+        let app = app.guarded(access).with_model_control(config.model_control);
+        let app = app.speaking(&config.compatibility);
+        let app = app.counting(&config.business_metrics);
+        let app = app.context("the business metrics contradict each other");
+        app.map_err(StartError::Internal)
     });
     let loaded = loading.await.context("loading the model failed");
     loaded.map_err(StartError::Internal)?
@@ -244,12 +252,11 @@ fn announce(
 }
 
 /// Counts requests whose head cannot be read, and which are thus for no endpoint.
-fn unreadable(app: &Arc<App>) -> impl Fn(ErrorType) + Clone + Send + 'static {
-    let app = Arc::clone(app);
+fn unreadable(app: &'static App) -> impl Fn(ErrorType) + Clone + Send + 'static {
     move |kind| app.metrics.http.failed(Endpoint::Other, kind)
 }
 
-async fn beat(app: Arc<App>) {
+async fn beat(app: &'static App) {
     let mut ticks = tokio::time::interval(health::BEAT);
     loop {
         ticks.tick().await;
@@ -258,7 +265,7 @@ async fn beat(app: Arc<App>) {
 }
 
 /// Serves metrics and health for as long as the process lives.
-fn start_admin(listener: std::net::TcpListener, app: Arc<App>) -> Result<(), StartError> {
+fn start_admin(listener: std::net::TcpListener, app: &'static App) -> Result<(), StartError> {
     let thread = thread::Builder::new().name("admin".to_owned());
     let spawned = thread.spawn(move || {
         if let Err(failure) = serve_admin(listener, app) {
@@ -269,9 +276,9 @@ fn start_admin(listener: std::net::TcpListener, app: Arc<App>) -> Result<(), Sta
     spawned.map(drop).map_err(StartError::Internal)
 }
 
-fn serve_admin(listener: std::net::TcpListener, app: Arc<App>) -> io::Result<()> {
+fn serve_admin(listener: std::net::TcpListener, app: &'static App) -> io::Result<()> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
-    let refused = unreadable(&app);
+    let refused = unreadable(app);
     runtime.block_on(async {
         let listener = TcpListener::from_std(listener)?;
         listener::accept(

@@ -4,6 +4,8 @@
 
 mod support;
 
+use contract::business::{MOST_METRICS, MOST_SERIES, MOST_SERIES_IN_ALL};
+use contract::compatibility::Compatibility;
 use contract::config::{ModelConfig, SecretFile, ServerConfig};
 use contract::labels::{Endpoint, ErrorType, Method};
 use contract::limits::{
@@ -11,137 +13,71 @@ use contract::limits::{
 };
 use contract::metrics::{Kind, METRICS};
 use inference::load::{self, LoadedModel};
+use inference::serve::business::Caller;
 use inference::serve::metrics::{HttpMetrics, STATUSES};
 use rstest::rstest;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
-use support::{Behaviour, ROW, Server, diabetes, made};
+use support::exposition::exposition;
+use support::{Behaviour, ROW, Server, diabetes, made, request};
 
-/// A family as read back from the text.
-#[derive(Debug, Default)]
-struct Family {
-    kind: String,
-    help: String,
-    /// Name, labels and value of each sample.
-    samples: Vec<(String, BTreeMap<String, String>, f64)>,
-}
-
-/// Reads the text format strictly, by its specification and not by the crate that wrote it.
-fn parse(text: &str) -> BTreeMap<String, Family> {
-    assert!(text.ends_with('\n'), "the last line must end");
-    let mut families: BTreeMap<String, Family> = BTreeMap::new();
-    let mut current = String::new();
-    for line in text.lines() {
-        if let Some(rest) = line.strip_prefix("# HELP ") {
-            let (name, help) = rest.split_once(' ').unwrap();
-            let fresh = families
-                .insert(name.to_owned(), Family::default())
-                .is_none();
-            assert!(fresh, "{name} comes twice");
-            families.get_mut(name).unwrap().help = help.to_owned();
-            current = name.to_owned();
-        } else if let Some(rest) = line.strip_prefix("# TYPE ") {
-            let (name, kind) = rest.split_once(' ').unwrap();
-            assert_eq!(name, current, "the type follows the help");
-            families.get_mut(name).unwrap().kind = kind.to_owned();
-        } else {
-            let (name, labels, value) = sample(line);
-            let family = families.get_mut(&current).unwrap();
-            let suffixes: &[&str] = match family.kind.as_str() {
-                "histogram" => &["_bucket", "_sum", "_count"],
-                _ => &[""],
-            };
-            let known = suffixes
-                .iter()
-                .any(|suffix| name == format!("{current}{suffix}"));
-            assert!(known, "{name} under {current}");
-            family.samples.push((name, labels, value));
-        }
-    }
-    families
-}
-
-fn sample(line: &str) -> (String, BTreeMap<String, String>, f64) {
-    let (series, value) = line.rsplit_once(' ').unwrap();
-    let value = match value {
-        "+Inf" => f64::INFINITY,
-        number => number
-            .parse()
-            .unwrap_or_else(|_| panic!("no number in {line}")),
-    };
-    let Some((name, rest)) = series.split_once('{') else {
-        return (series.to_owned(), BTreeMap::new(), value);
-    };
-    let mut rest = rest.strip_suffix('}').unwrap();
-    let mut labels = BTreeMap::new();
-    while !rest.is_empty() {
-        let (key, quoted) = rest.split_once("=\"").unwrap();
-        let end = closing_quote(quoted);
-        assert!(
-            labels
-                .insert(key.to_owned(), quoted[..end].to_owned())
-                .is_none()
-        );
-        rest = quoted[end + 1..].trim_start_matches(',');
-    }
-    (name.to_owned(), labels, value)
-}
-
-fn closing_quote(text: &str) -> usize {
-    let mut escaped = false;
-    let quote = text.char_indices().find(|(_, char)| {
-        let ends = *char == '"' && !escaped;
-        escaped = *char == '\\' && !escaped;
-        ends
-    });
-    quote.unwrap().0
-}
-
-fn exposition(server: &Server) -> BTreeMap<String, Family> {
-    parse(&server.exposition())
-}
-
-/// Some families exist only where API keys are configured.
-fn with_keys(model: LoadedModel) -> Server {
+/// Some families exist only where API keys or metrics of the user's own are configured.
+fn with_all(model: LoadedModel) -> Server {
     let file = tempfile::NamedTempFile::new().unwrap();
     let line = inference::serve::access::key_file::line("alice", "key");
     std::fs::write(file.path(), line).unwrap();
     let keys = SecretFile {
         file: file.path().to_str().unwrap().to_owned(),
     };
+    let own =
+        json!([{"name": "own", "type": "counter", "labels": [{"name": "a", "source": "outcome"}]}]);
     let config = ServerConfig {
         api_keys: Some(keys),
+        business_metrics: serde_json::from_value(own).unwrap(),
         ..ServerConfig::default()
     };
     Server::guarded(model, &config)
 }
 
-#[test]
-fn every_family_of_the_contract_is_there_from_the_start_and_no_other() {
-    let found = exposition(&with_keys(diabetes()));
-    let declared = METRICS.iter().map(|metric| metric.name.to_owned());
-    let standard = |name: &String| name.starts_with("process_");
-    let others = found.keys().filter(|name| !standard(name)).cloned();
-    assert_eq!(
-        others.collect::<BTreeSet<_>>(),
-        declared.collect::<BTreeSet<_>>()
-    );
-    assert!(found.keys().any(standard));
+/// Families of the contract that `model` does not have from the start.
+fn missing(model: LoadedModel) -> Vec<&'static str> {
+    let found = exposition(&with_all(model));
+    let standard = |name: &str| name.starts_with("process_");
+    let own = |name: &str| name == "own";
+    let declared: Vec<_> = METRICS.iter().map(|metric| metric.name).collect();
+    let known = |name: &String| standard(name) || own(name) || declared.contains(&name.as_str());
+    assert!(found.keys().all(known), "{:?}", found.keys());
+    assert!(found.keys().any(|name| standard(name)));
+    let names = declared.into_iter();
+    names.filter(|name| !found.contains_key(*name)).collect()
 }
 
 #[test]
-fn a_regression_lacks_nothing_but_the_confusion_matrix() {
-    let found = exposition(&with_keys(made(Behaviour::Add, &[])));
-    let names = METRICS.iter().map(|metric| metric.name);
-    let missing: Vec<_> = names.filter(|name| !found.contains_key(*name)).collect();
-    assert_eq!(missing, ["model_feedback_total"]);
+fn every_family_that_a_task_has_is_there_from_the_start_and_no_other() {
+    let regression = [
+        "model_feedback_rows_total",
+        "model_feedback_absolute_error_total",
+        "model_feedback_squared_error_total",
+    ];
+    let never_missing = "model_feature_reference_missing_ratio";
+    let mut classifier = vec![never_missing];
+    classifier.extend(regression);
+    assert_eq!(missing(diabetes()), classifier);
+    let add = made(Behaviour::Add, &[]);
+    assert_eq!(missing(add), [never_missing, "model_feedback_total"]);
+    let words = made(Behaviour::Classify, &["no", "yes"]);
+    let rest = missing(words);
+    assert_eq!(rest[..4], classifier);
+    assert_eq!(rest[4..], ["validation_rmse"]);
 }
 
 #[test]
 fn families_have_the_type_help_and_labels_of_the_contract() {
-    let found = exposition(&with_keys(diabetes()));
-    for metric in METRICS {
-        let family = &found[metric.name];
+    let found = exposition(&with_all(diabetes()));
+    for (metric, family) in METRICS
+        .iter()
+        .filter_map(|metric| Some((metric, found.get(metric.name)?)))
+    {
         assert_eq!(
             (family.kind.as_str(), family.help.as_str()),
             (metric.kind.as_str(), metric.help)
@@ -201,11 +137,7 @@ fn bins_cover_every_feature_and_the_prediction() {
         series("model_feature_bin_total"),
         series("model_feature_reference_ratio")
     );
-    assert_eq!(
-        series("model_feature_bin_info"),
-        series("model_feature_reference_ratio")
-    );
-    let ages = found["model_feature_bin_info"].samples.iter();
+    let ages = found["model_feature_reference_ratio"].samples.iter();
     let mut ages = ages.filter(|(_, labels, _)| labels["feature"] == "Age");
     assert_eq!(ages.next().unwrap().1["range"], "(-Inf, 22]");
 }
@@ -278,15 +210,20 @@ async fn values_that_the_model_was_not_trained_for_are_counted(
     );
 }
 
+#[test]
+fn what_was_missing_in_training_is_shown_of_those_features_alone() {
+    let mut model = made(Behaviour::Add, &[]);
+    model.manifest.features[1].missing = 0.25;
+    let found = exposition(&Server::new(model));
+    let [(_, labels, share)] = &found["model_feature_reference_missing_ratio"].samples[..] else {
+        panic!("more than one");
+    };
+    assert_eq!((labels["feature"].as_str(), *share), ("b", 0.25));
+}
+
 #[tokio::test]
 async fn labels_never_come_from_a_request() {
     let server = Server::new(made(Behaviour::Add, &[]));
-    let series = |server: &Server| -> usize {
-        exposition(server)
-            .values()
-            .map(|family| family.samples.len())
-            .sum()
-    };
     for (method, path) in [
         ("GET", "/a"),
         ("PATCH", "/predict"),
@@ -295,14 +232,14 @@ async fn labels_never_come_from_a_request() {
         let request = http::Request::builder().method(method).uri(path);
         server.send(request.body("".into()).unwrap()).await;
     }
-    let before = series(&server);
+    let before = samples(&server);
     for at in 0..50 {
         let request = http::Request::builder().method(format!("M{at}").as_str());
         let request = request.uri(format!("/v2/models/m{at}/infer"));
         server.send(request.body("".into()).unwrap()).await;
         server.get(&format!("/path{at}")).await;
     }
-    assert_eq!(series(&server), before);
+    assert_eq!(samples(&server), before);
     let errors = &exposition(&server)["api_errors_total"].samples;
     for (_, labels, _) in errors {
         assert!(Endpoint::parse(&labels["endpoint"]).is_some(), "{labels:?}");
@@ -313,11 +250,76 @@ async fn labels_never_come_from_a_request() {
     }
 }
 
+/// Samples that a scrape of eight features and three busy routes may cost.
+const MOST_SAMPLES: usize = 400;
+
+fn samples(server: &Server) -> usize {
+    let found = exposition(server);
+    found.values().map(|family| family.samples.len()).sum()
+}
+
+#[tokio::test]
+async fn a_scrape_stays_small_before_and_after_all_kinds_of_requests() {
+    const INFER: &str = r#"{"inputs":[{"name":"x","datatype":"FP64","shape":[1,8],"data":[6,148,72,35,0,33,1,50]}]}"#;
+    let server = Server::new(diabetes());
+    let fresh = samples(&server);
+    assert!(fresh <= MOST_SAMPLES, "{fresh} before the first request");
+    let id = server.post("/predict", ROW).await.json()["prediction_id"].clone();
+    let truth = json!({"prediction_id": id, "actual": 1}).to_string();
+    for (path, body) in [
+        ("/predict", "nonsense"),
+        ("/predict", "{}"),
+        ("/feedback", &truth),
+        ("/feedback", "[]"),
+        ("/v2/models/diabetes/infer", INFER),
+        ("/v2/models/other/infer", INFER),
+        ("/v2/models/diabetes/infer", "{}"),
+    ] {
+        server.post(path, body.to_owned()).await;
+    }
+    let busy = samples(&server);
+    assert!(busy <= MOST_SAMPLES, "{busy} after requests");
+    assert_eq!(
+        server.metric(r#"api_requests_total{endpoint="/predict",method="POST",status="400"}"#),
+        2.0
+    );
+}
+
 #[test]
-fn a_fresh_server_has_no_more_series_than_eight_features_and_three_routes_need() {
-    let found = exposition(&Server::new(diabetes()));
-    let series: usize = found.values().map(|family| family.samples.len()).sum();
-    assert!(series <= 620, "{series} series before the first request");
+fn what_alerts_look_at_is_there_before_it_first_happens() {
+    let server = Server::new(diabetes());
+    for endpoint in ["/predict", "/feedback", "/v2/models/{model}/infer"] {
+        for kind in [
+            "validation",
+            "too_large",
+            "overload",
+            "timeout",
+            "internal",
+            "cancelled",
+        ] {
+            let labels = format!(r#"endpoint="{endpoint}",error_type="{kind}""#);
+            assert_eq!(server.metric(&format!("api_errors_total{{{labels}}}")), 0.0);
+        }
+        for status in [200, 400, 413, 503, 504] {
+            let labels = format!(r#"endpoint="{endpoint}",method="POST",status="{status}""#);
+            assert_eq!(
+                server.metric(&format!("api_requests_total{{{labels}}}")),
+                0.0
+            );
+        }
+    }
+}
+
+#[test]
+fn the_scores_of_training_are_there_to_compare_with() {
+    let server = Server::new(diabetes());
+    let accuracy = server.metric(r#"model_reference_score{model_version="1",score="accuracy"}"#);
+    assert!((0.7..1.0).contains(&accuracy), "{accuracy}");
+    let server = Server::made(Behaviour::Add);
+    for score in ["rmse", "mae"] {
+        let series = format!(r#"model_reference_score{{model_version="v7",score="{score}"}}"#);
+        assert_eq!(server.metric(&series), 0.0);
+    }
 }
 
 /// Numbers whose digits are the most that an edge may have.
@@ -382,12 +384,33 @@ fn exhaust(http: &HttpMetrics) {
     }
 }
 
+/// Makes every series that parameters could ever make.
+fn exhaust_own(server: &Server) {
+    let business = server.0.metrics.business.as_ref().unwrap();
+    for at in 0..2 * MOST_SERIES {
+        let mut request = request(http::Method::POST, &format!("/predict?p={at}"), "");
+        let visit = business.begin(Endpoint::Predict, &mut request, Caller::Anyone);
+        visit.unwrap().answered(true, 0.0);
+    }
+}
+
 #[test]
 fn prometheus_takes_all_that_the_largest_model_exports() {
-    let server = Server::new(largest());
+    let label = json!({"name": "p", "source": {"parameter": "p"}, "maxValues": 998});
+    let own = |at| json!({"name": format!("own_{at}"), "type": "counter", "labels": [label]});
+    let config = ServerConfig {
+        business_metrics: serde_json::from_value((0..MOST_METRICS).map(own).collect()).unwrap(),
+        compatibility: Compatibility::ALL.to_vec(),
+        ..ServerConfig::default()
+    };
+    let server = Server::guarded(largest(), &config);
     exhaust(&server.0.metrics.http);
+    exhaust_own(&server);
     let found = exposition(&server);
-    let samples: usize = found.values().map(|family| family.samples.len()).sum();
+    let own = found.iter().filter(|(name, _)| name.starts_with("own_"));
+    let own: usize = own.map(|(_, family)| family.samples.len()).sum();
+    assert_eq!(own, MOST_SERIES_IN_ALL);
+    let samples = samples(&server);
     assert!((samples as u64) < SAMPLE_LIMIT, "{samples} samples");
     let all = found.values().flat_map(|family| &family.samples);
     let values = all.flat_map(|(_, labels, _)| labels.values());

@@ -14,7 +14,6 @@ use http::{HeaderMap, Request, StatusCode};
 use inference::serve::app::{admin_router, router};
 use rstest::rstest;
 use std::io::{Read as _, Write as _};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 use support::{Answer, Behaviour, Server, diabetes, made};
 use tower::ServiceExt as _;
@@ -156,7 +155,7 @@ async fn large_answers_are_compressed_as_the_client_asks(
 ) {
     let server = Server::made(Behaviour::Add);
     let post = Request::post("/predict").header(ACCEPT_ENCODING, accepted);
-    let answer = fetch(router(Arc::clone(&server.0)), post, rows(count)).await;
+    let answer = fetch(router(server.0), post, rows(count)).await;
     assert_eq!(answer.status, StatusCode::OK);
     assert_eq!(answer.headers[CONTENT_ENCODING], coding);
     assert_eq!(answer.headers[VARY], "accept-encoding");
@@ -187,7 +186,7 @@ async fn other_answers_are_sent_as_they_are(
         post = post.header(ACCEPT_ENCODING, accepted);
     }
     let server = Server::made(Behaviour::Add);
-    let answer = fetch(router(Arc::clone(&server.0)), post, rows(count)).await;
+    let answer = fetch(router(server.0), post, rows(count)).await;
     assert!(!answer.headers.contains_key(CONTENT_ENCODING));
     assert_eq!(answer.headers.contains_key(VARY), varies);
     assert!(answer.text().starts_with('{'));
@@ -202,7 +201,7 @@ async fn other_answers_are_sent_as_they_are(
 async fn every_route_compresses(#[case] path: &str, #[case] begin: &str) {
     let server = Server::new(diabetes());
     let get = Request::get(path).header(ACCEPT_ENCODING, "gzip");
-    let answer = fetch(router(Arc::clone(&server.0)), get, String::new()).await;
+    let answer = fetch(router(server.0), get, String::new()).await;
     assert_eq!(answer.headers[CONTENT_ENCODING], "gzip", "{path}");
     assert!(answer.text().starts_with(begin));
 }
@@ -211,7 +210,7 @@ async fn every_route_compresses(#[case] path: &str, #[case] begin: &str) {
 async fn what_does_not_shrink_is_sent_as_it_is() {
     let server = Server::new(diabetes());
     let get = Request::get("/docs/favicon-32x32.png").header(ACCEPT_ENCODING, "gzip");
-    let answer = fetch(router(Arc::clone(&server.0)), get, String::new()).await;
+    let answer = fetch(router(server.0), get, String::new()).await;
     assert_eq!(answer.status, StatusCode::OK);
     assert!(!answer.headers.contains_key(CONTENT_ENCODING));
 }
@@ -220,7 +219,7 @@ async fn what_does_not_shrink_is_sent_as_it_is() {
 async fn the_metrics_listener_compresses_too() {
     let server = Server::new(diabetes());
     let get = Request::get("/metrics").header(ACCEPT_ENCODING, "gzip");
-    let answer = fetch(admin_router(Arc::clone(&server.0)), get, String::new()).await;
+    let answer = fetch(admin_router(server.0), get, String::new()).await;
     assert_eq!(answer.headers[CONTENT_ENCODING], "gzip");
     assert!(answer.text().contains("model_loaded 1"));
 }
@@ -230,7 +229,7 @@ async fn head_has_the_headers_of_get_and_no_body() {
     let server = Server::made(Behaviour::Add);
     let head = Request::builder().method("HEAD").uri("/metrics");
     let head = head.header(ACCEPT_ENCODING, "gzip");
-    let answer = fetch(router(Arc::clone(&server.0)), head, String::new()).await;
+    let answer = fetch(router(server.0), head, String::new()).await;
     assert_eq!(answer.status, StatusCode::OK);
     assert!(answer.body.is_empty());
 }

@@ -221,3 +221,15 @@ fn a_setting_that_cannot_work_is_named() {
         assert_eq!(log["message"], said);
     }
 }
+
+#[test]
+fn a_metric_that_cannot_be_is_named() {
+    let metrics =
+        r#"[{"name": "m", "type": "counter", "labels": [{"name": "le", "source": "outcome"}]}]"#;
+    let (_, said) = failed_start(&[], |config| {
+        config.business_metrics = serde_json::from_str(metrics).unwrap();
+    });
+    let expected = "InvalidConfig: businessMetrics, metric \"m\", label \"le\": the name is one that \
+                    Prometheus gives itself, expected another";
+    assert_eq!(said, expected);
+}

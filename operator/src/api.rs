@@ -2,23 +2,37 @@
 // KubeSchema derives from a private copy of the struct, which the lint takes for a mistake.
 #![allow(unreachable_pub)]
 
+mod business;
 mod duration;
 mod model;
 mod monitoring;
+mod objectives;
 mod quantity;
 mod server;
+mod source;
 mod status;
+mod watch;
 
-pub use duration::{Duration, DurationError};
-pub use model::{
-    BuiltinName, BuiltinSource, ConfigMapSource, ModelSource, ModelSpec, VolumeClaimSource,
+pub use business::{
+    BusinessKind, BusinessLabelSpec, BusinessMetricSpec, BusinessValueSpec, Compatibility,
+    LabelOutput, LabelRequest, OutputValue, RequestValue,
 };
+pub use duration::{Duration, DurationError};
+pub use model::ModelSpec;
 pub use monitoring::{AlertsSpec, DashboardSpec, MonitoringSpec, ScrapeSpec, ThresholdsSpec};
+pub use objectives::{LatencyObjectiveSpec, ObjectivesSpec};
 pub use quantity::{Quantity, QuantityError};
-pub use server::{ApiKeysSpec, ResourceList, ResourcesSpec, SecretRef, ServerSpec};
+pub use server::{
+    ApiKeysSpec, AutoscalingSpec, ResourceList, ResourcesSpec, SecretRef, ServerSpec,
+};
+pub use source::{
+    BuiltinName, BuiltinSource, ConfigMapSource, HttpSource, ImageSource, MlflowSource,
+    ModelSource, S3Source, SourceSecret, VolumeClaimSource,
+};
 pub use status::{
     Condition, ConditionStatus, ConditionType, ModelServiceStatus, ModelStatus, Reason,
 };
+pub use watch::{DriftSpec, PerformanceSpec, QualitySpec};
 
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
@@ -62,6 +76,10 @@ pub struct ModelServiceSpec {
     #[serde(default = "one")]
     #[schemars(range(min = 0, max = 1000))]
     pub replicas: i32,
+    /// Lets the number of pods follow their load, between two bounds. `replicas` then only says with
+    /// how many to begin; 0 still stops them all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub autoscaling: Option<AutoscalingSpec>,
     /// CPU and memory of each pod.
     #[serde(default)]
     pub resources: ResourcesSpec,

@@ -1,20 +1,18 @@
 //! Every write of a child: server-side apply of what is wanted, deletion of what is not.
 
 mod outcome;
+mod verify;
 
-pub use outcome::{Applied, Outcome};
+pub use outcome::{Applied, Fault, Faults, Outcome};
 
 use crate::error::Error;
 use crate::meta;
-use crate::prometheus_operator::{PrometheusRule, ServiceMonitor};
 use crate::render::{Children, Rendered};
 use crate::world::World;
-use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::{ConfigMap, Service};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
 use kube::core::NamespaceResourceScope;
-use kube::{Api, Client, Resource};
+use kube::{Api, Client, Resource, ResourceExt as _};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::collections::HashMap;
@@ -27,6 +25,10 @@ pub struct Applier {
     client: Client,
     written: Mutex<HashMap<Key, Written>>,
 }
+
+/// Annotation with the hash of what was rendered. Who finds another hash knows that a field may have
+/// to go which is not rendered any more.
+const RENDERED: &str = "rendered";
 
 /// UID of the ModelService, kind and name of the child.
 type Key = (String, String, String);
@@ -45,6 +47,25 @@ pub struct Owner<'a> {
     pub namespace: &'a str,
     /// Its UID.
     pub uid: &'a str,
+}
+
+/// A kind of child.
+trait Child:
+    Resource<Scope = NamespaceResourceScope, DynamicType = ()>
+    + Clone
+    + Debug
+    + DeserializeOwned
+    + Serialize
+{
+}
+
+impl<K> Child for K where
+    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>
+        + Clone
+        + Debug
+        + DeserializeOwned
+        + Serialize
+{
 }
 
 impl Applier {
@@ -72,68 +93,73 @@ impl Applier {
             config_map,
             service,
             deployment,
+            disruption_budget,
+            autoscaler,
+            network_policy,
             service_monitor,
             prometheus_rule,
             dashboard,
         } = children;
-        let live = &world.live;
-        let live_deployment = live
-            .deployment
-            .as_ref()
-            .map(|deployment| &deployment.metadata);
-        let monitor = live.service_monitor.as_ref();
-        let rule = live.prometheus_rule.as_ref();
-        let config_map = self
-            .one::<ConfigMap>(owner, config_map, live.config_map.as_ref())
-            .await?;
+        let World { live, apis, .. } = world;
+        let live_deployment = live.deployment.as_ref().map(|found| &found.metadata);
+        let config_map = self.one(owner, config_map, live.config_map.as_ref());
+        let config_map = config_map.await?;
         // Pods must not run under a configuration that somebody else wrote.
         let deployment = match config_map.is_conflict() {
             true => Outcome::Withheld,
-            false => {
-                self.one::<Deployment>(owner, deployment, live_deployment)
-                    .await?
-            }
+            false => self.one(owner, deployment, live_deployment).await?,
         };
+        let service = self.one(owner, service, live.service.as_ref()).await?;
+        let budget = self.aside(owner, disruption_budget, &live.disruption_budget);
+        let disruption_budget = budget.await;
+        let autoscaler = self.aside(owner, autoscaler, &live.autoscaler).await;
+        let policy = self.aside(owner, network_policy, &live.network_policy);
+        let network_policy = policy.await;
+        let service_monitor = match apis.service_monitors {
+            true => {
+                let found = &live.service_monitor;
+                self.aside(owner, service_monitor, found).await
+            }
+            false => missing(service_monitor.as_ref()),
+        };
+        let prometheus_rule = match apis.prometheus_rules {
+            true => {
+                let found = &live.prometheus_rule;
+                self.aside(owner, prometheus_rule, found).await
+            }
+            false => missing(prometheus_rule.as_ref()),
+        };
+        let dashboard = self.aside(owner, dashboard, &live.dashboard).await;
         Ok(Children {
             config_map,
-            service: self
-                .one::<Service>(owner, service, live.service.as_ref())
-                .await?,
+            service,
             deployment,
-            service_monitor: match world.apis.service_monitors {
-                true => contained(
-                    self.one::<ServiceMonitor>(owner, service_monitor, monitor)
-                        .await,
-                ),
-                false => missing(service_monitor.as_ref()),
-            },
-            prometheus_rule: match world.apis.prometheus_rules {
-                true => contained(
-                    self.one::<PrometheusRule>(owner, prometheus_rule, rule)
-                        .await,
-                ),
-                false => missing(prometheus_rule.as_ref()),
-            },
-            dashboard: contained(
-                self.one::<ConfigMap>(owner, dashboard, live.dashboard.as_ref())
-                    .await,
-            ),
+            disruption_budget,
+            autoscaler,
+            network_policy,
+            service_monitor,
+            prometheus_rule,
+            dashboard,
         })
     }
 
-    async fn one<K>(
+    /// A child that no pod needs. Its faults stay its own: the others are written all the same.
+    async fn aside<K: Child>(
+        &self,
+        owner: Owner<'_>,
+        wanted: Option<K>,
+        live: &Option<ObjectMeta>,
+    ) -> Outcome<K> {
+        let outcome = self.one(owner, wanted, live.as_ref()).await;
+        outcome.unwrap_or_else(|error| Outcome::Failed(error.into()))
+    }
+
+    async fn one<K: Child>(
         &self,
         owner: Owner<'_>,
         wanted: Option<K>,
         live: Option<&ObjectMeta>,
-    ) -> Result<Outcome<K>, Error>
-    where
-        K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>
-            + Clone
-            + Debug
-            + DeserializeOwned
-            + Serialize,
-    {
+    ) -> Result<Outcome<K>, Error> {
         let api = Api::<K>::namespaced(self.client.clone(), owner.namespace);
         match (wanted, live) {
             (Some(wanted), live) => self.write(&api, owner, wanted, live).await,
@@ -142,26 +168,20 @@ impl Applier {
         }
     }
 
-    async fn write<K>(
+    async fn write<K: Child>(
         &self,
         api: &Api<K>,
         owner: Owner<'_>,
-        wanted: K,
+        mut wanted: K,
         live: Option<&ObjectMeta>,
-    ) -> Result<Outcome<K>, Error>
-    where
-        K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Serialize,
-    {
+    ) -> Result<Outcome<K>, Error> {
         let (kind, name) = identify(&wanted);
         let key = (owner.uid.to_owned(), kind.clone(), name.clone());
+        let seen_at = wanted.meta_mut().resource_version.take();
         let sent = hash(&wanted);
-        if let Some(live) = live
-            && self.written().get(&key)
-                == Some(&Written {
-                    sent,
-                    live: fingerprint(live),
-                })
-        {
+        let remembered = self.written().get(&key).copied();
+        let as_left = |live| remembered == Some(Written { sent, live });
+        if live.map(fingerprint).is_some_and(as_left) {
             return Ok(Outcome::Unchanged);
         }
         let failed = |source| Error::Apply {
@@ -170,30 +190,28 @@ impl Applier {
             name: name.clone(),
             source,
         };
-        if !may_write(api, &name, owner.uid, live)
-            .await
-            .map_err(failed)?
-        {
+        let free = may_write(api, &name, owner.uid, live).await;
+        if !free.map_err(failed)? {
             return Ok(Outcome::Conflict { kind, name });
         }
-        let params = PatchParams::apply(meta::MANAGER)
-            .force()
-            .validation_strict();
-        match api.patch(&name, &params, &Patch::Apply(&wanted)).await {
-            Ok(object) => {
-                self.written().insert(
-                    key,
-                    Written {
-                        sent,
-                        live: fingerprint(object.meta()),
-                    },
-                );
-                Ok(Outcome::Written(Box::new(object)))
-            }
+        let annotations = wanted.annotations_mut();
+        annotations.insert(meta::key(RENDERED), format!("{sent:016x}"));
+        wanted.meta_mut().resource_version = seen_at;
+        let outcome = match (live, remembered) {
+            // An operator that has just started remembers nothing; what it finds is mostly as it
+            // should be.
+            (Some(_), None) => verify_or_put(api, &name, &wanted).await,
+            _ => put(api, &name, &wanted).await,
+        };
+        let (outcome, live) = match outcome {
             // Our kinds all exist but for the optional ones, which may vanish between look and write.
-            Err(kube::Error::Api(status)) if is_unknown_kind(&status) => Ok(Outcome::KindMissing),
-            Err(source) => Err(failed(source)),
-        }
+            Err(kube::Error::Api(status)) if is_unknown_kind(&status) => {
+                return Ok(Outcome::KindMissing);
+            }
+            outcome => outcome.map_err(failed)?,
+        };
+        self.written().insert(key, Written { sent, live });
+        Ok(outcome)
     }
 
     fn written(&self) -> std::sync::MutexGuard<'_, HashMap<Key, Written>> {
@@ -202,13 +220,41 @@ impl Applier {
     }
 }
 
-fn missing<K>(wanted: Option<&K>) -> Outcome<K> {
-    wanted.map_or(Outcome::Absent, |_| Outcome::KindMissing)
+/// Leaves an object that stands as it is wanted, else writes it; the fingerprint of what is there then.
+async fn verify_or_put<K: Child>(
+    api: &Api<K>,
+    name: &str,
+    wanted: &K,
+) -> Result<(Outcome<K>, u64), kube::Error> {
+    let found = api.get_opt(name).await?;
+    match found.filter(|found| stands(wanted, found)) {
+        Some(found) => Ok((Outcome::Unchanged, fingerprint(found.meta()))),
+        None => put(api, name, wanted).await,
+    }
 }
 
-/// A fault of a monitoring object stays its own: the other children are written all the same.
-fn contained<K>(result: Result<Outcome<K>, Error>) -> Outcome<K> {
-    result.unwrap_or_else(|error| Outcome::Failed(error.into()))
+/// Writes an object; the fingerprint of what the API server made of it.
+async fn put<K: Child>(
+    api: &Api<K>,
+    name: &str,
+    wanted: &K,
+) -> Result<(Outcome<K>, u64), kube::Error> {
+    let params = PatchParams::apply(meta::MANAGER)
+        .force()
+        .validation_strict();
+    let object = api.patch(name, &params, &Patch::Apply(wanted)).await?;
+    let live = fingerprint(object.meta());
+    Ok((Outcome::Written(Box::new(object)), live))
+}
+
+/// Whether `found` is what rendering `wanted` has made of it, and nobody has changed it since.
+fn stands(wanted: &impl Serialize, found: &impl Serialize) -> bool {
+    let values = (serde_json::to_value(wanted), serde_json::to_value(found));
+    matches!(values, (Ok(wanted), Ok(found)) if verify::is_as_wanted(&wanted, &found))
+}
+
+fn missing<K>(wanted: Option<&K>) -> Outcome<K> {
+    wanted.map_or(Outcome::Absent, |_| Outcome::KindMissing)
 }
 
 fn is_unknown_kind(status: &kube::core::Status) -> bool {
@@ -222,15 +268,12 @@ fn is_unknown_kind(status: &kube::core::Status) -> bool {
 /// Whether the object of this name is ours or free to make: an object of somebody else is never
 /// taken over. The caches hold only what carries our label, so a name that they do not know is
 /// looked up once.
-async fn may_write<K>(
+async fn may_write<K: Child>(
     api: &Api<K>,
     name: &str,
     uid: &str,
     live: Option<&ObjectMeta>,
-) -> Result<bool, kube::Error>
-where
-    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned,
-{
+) -> Result<bool, kube::Error> {
     match live {
         Some(live) => Ok(is_ours(live, uid)),
         None => Ok(api
@@ -248,10 +291,7 @@ fn is_ours(object: &ObjectMeta, uid: &str) -> bool {
         .any(|owner| owner.uid == uid)
 }
 
-async fn delete<K>(api: &Api<K>, live: &ObjectMeta) -> Result<Outcome<K>, Error>
-where
-    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned,
-{
+async fn delete<K: Child>(api: &Api<K>, live: &ObjectMeta) -> Result<Outcome<K>, Error> {
     let name = live.name.clone().unwrap_or_default();
     let params = DeleteParams {
         // A stale cache must not delete an object made anew under the same name.
@@ -275,7 +315,7 @@ where
     }
 }
 
-fn identify<K: Resource<DynamicType = ()>>(object: &K) -> (String, String) {
+fn identify<K: Child>(object: &K) -> (String, String) {
     (
         K::kind(&()).into_owned(),
         object.meta().name.clone().unwrap_or_default(),

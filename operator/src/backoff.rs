@@ -2,8 +2,9 @@
 
 use kube::runtime::utils::Backoff as StreamBackoff;
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// Delay after the first failure; it doubles with each further one in a row.
 const FIRST: Duration = Duration::from_secs(1);
@@ -17,34 +18,58 @@ const QUIET: Duration = Duration::from_secs(60);
 /// happens while a watch is down is never told.
 const RESYNC: Duration = Duration::from_secs(300);
 
+/// Longest pause of a ModelService that keeps failing, whatever happens to it meanwhile.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
 /// Failed attempts in a row, by UID.
 #[derive(Debug, Default)]
-pub struct Backoff(Mutex<HashMap<String, u32>>);
+pub struct Backoff(Mutex<HashMap<String, Failures>>);
+
+#[derive(Debug)]
+struct Failures {
+    attempts: u32,
+    last: Instant,
+}
 
 impl Backoff {
     /// Notes a failure; the delay until the next attempt doubles each time.
     pub fn after_failure(&self, uid: &str) -> Duration {
-        let mut attempts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let attempt = attempts.entry(uid.to_owned()).or_default();
-        let delay = growing(*attempt, LONGEST);
-        *attempt += 1;
+        let mut all = self.all();
+        let failures = all.entry(uid.to_owned()).or_insert(Failures {
+            attempts: 0,
+            last: Instant::now(),
+        });
+        let delay = growing(failures.attempts, LONGEST);
+        failures.attempts += 1;
+        failures.last = Instant::now();
         delay
+    }
+
+    /// What a ModelService has to wait before it is tried again because something happened to it:
+    /// nothing unless it keeps failing, when its failures themselves may be what happens.
+    pub fn pause(&self, uid: &str) -> Duration {
+        let all = self.all();
+        let pause = all.get(uid).map(|failures| {
+            let longest = FIRST.saturating_mul(failures.attempts.saturating_sub(1));
+            let pause = longest.min(LONGEST_PAUSE);
+            pause.saturating_sub(failures.last.elapsed())
+        });
+        pause.unwrap_or_default()
     }
 
     /// Forgets the ModelServices whose UID does not pass.
     pub fn retain(&self, living: impl Fn(&str) -> bool) {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .retain(|uid, _| living(uid));
+        self.all().retain(|uid, _| living(uid));
     }
 
     /// Notes a success, or that the ModelService is gone.
     pub fn reset(&self, uid: &str) {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(uid);
+        self.all().remove(uid);
+    }
+
+    fn all(&self) -> MutexGuard<'_, HashMap<String, Failures>> {
+        // A panic elsewhere cannot leave the map half-written.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -90,7 +115,7 @@ pub fn resync() -> Duration {
 }
 
 /// 20 % more or less, so that what failed together is not tried together.
-fn jittered(delay: Duration) -> Duration {
+pub fn jittered(delay: Duration) -> Duration {
     delay.mul_f64(0.8 + 0.4 * fastrand::f64())
 }
 
@@ -124,6 +149,20 @@ mod tests {
             delays[0] < Duration::from_secs(2) && delays[5] >= Duration::from_secs(8),
             "{delays:?}"
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_keeps_failing_waits_a_little_whatever_happens_to_it() {
+        let backoff = Backoff::default();
+        backoff.after_failure("a");
+        assert_eq!(backoff.pause("a"), Duration::ZERO);
+        for _ in 0..9 {
+            backoff.after_failure("a");
+        }
+        assert_eq!(backoff.pause("a"), LONGEST_PAUSE);
+        assert_eq!(backoff.pause("b"), Duration::ZERO);
+        tokio::time::advance(LONGEST_PAUSE).await;
+        assert_eq!(backoff.pause("a"), Duration::ZERO);
     }
 
     #[test]

@@ -1,15 +1,22 @@
 //! Watches of everything that belongs to ModelServices, each with its own backoff: a kind that
 //! cannot be watched delays no other.
 
+mod prune;
+
 use crate::api::ModelService;
-use crate::backoff::WatchBackoff;
+use crate::backoff::{self, WatchBackoff};
 use crate::meta;
-use crate::prometheus_operator::{PrometheusRule, ServiceMonitor};
+use crate::prometheus_operator::{Prometheus, PrometheusRule, ServiceMonitor};
+use crate::rejection;
+use crate::selection::Prometheuses;
 use crate::world::{Apis, Live};
 use futures::stream::{BoxStream, SelectAll};
-use futures::{Stream, StreamExt, future};
+use futures::{Stream, StreamExt, future, stream};
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::{ConfigMap, Pod, Service};
+use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
+use k8s_openapi::api::core::v1::{ConfigMap, Event as KubeEvent, Namespace, Pod, Service};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::core::PartialObjectMeta;
 use kube::runtime::reflector::{self, ObjectRef, Store};
@@ -29,9 +36,15 @@ pub struct Caches {
     config_maps: Store<PartialObjectMeta<ConfigMap>>,
     services: Store<PartialObjectMeta<Service>>,
     deployments: Store<Deployment>,
+    disruption_budgets: Store<PartialObjectMeta<PodDisruptionBudget>>,
+    autoscalers: Store<PartialObjectMeta<HorizontalPodAutoscaler>>,
+    network_policies: Store<PartialObjectMeta<NetworkPolicy>>,
     pods: Store<Pod>,
     service_monitors: Optional<ServiceMonitor>,
     prometheus_rules: Optional<PrometheusRule>,
+    prometheuses: Store<Prometheus>,
+    rejections: Store<KubeEvent>,
+    namespaces: Store<PartialObjectMeta<Namespace>>,
 }
 
 /// A kind that the API server may not know.
@@ -88,66 +101,66 @@ pub type Triggers = SelectAll<BoxStream<'static, ObjectRef<ModelService>>>;
 pub type AllTriggers = SelectAll<BoxStream<'static, ()>>;
 
 /// Starts every watch. The caches fill while the triggers are polled.
-pub fn start(client: &Client) -> (Caches, Triggers, AllTriggers) {
+pub fn start(source: &Source) -> (Caches, Triggers, AllTriggers) {
     let mut triggers = SelectAll::new();
     let mut all = SelectAll::new();
+    let (prometheuses, touched) = of_others::<Prometheus>(source, prune::metadata);
+    all.push(touched.boxed());
+    let (namespaces, touched) = of_others(source, prune::namespace);
+    // There are many, their labels hardly ever change, and a resync sees that too.
+    all.push(touched.filter(|()| future::ready(false)).boxed());
+    let (rejections, told) = watch(source, config().fields(rejection::FIELDS), rejection::prune);
+    triggers.push(about(logged(told)).boxed());
     let caches = Caches {
-        config_maps: metadata(client, &mut triggers),
-        services: metadata(client, &mut triggers),
-        deployments: full(client, &mut triggers, |deployment: &mut Deployment| {
-            deployment.managed_fields_mut().clear();
-        }),
-        pods: full(client, &mut triggers, prune_pod),
-        service_monitors: optional(client, &mut triggers, &mut all),
-        prometheus_rules: optional(client, &mut triggers, &mut all),
+        rejections,
+        config_maps: metadata(source, &mut triggers),
+        services: metadata(source, &mut triggers),
+        deployments: full(source, &mut triggers, prune::deployment),
+        disruption_budgets: metadata(source, &mut triggers),
+        autoscalers: metadata(source, &mut triggers),
+        network_policies: metadata(source, &mut triggers),
+        pods: full(source, &mut triggers, prune::pod),
+        service_monitors: optional(source, &mut triggers, &mut all),
+        prometheus_rules: optional(source, &mut triggers, &mut all),
+        prometheuses,
+        namespaces,
     };
     (caches, triggers, all)
 }
 
 /// Only what we made ourselves: other people's objects cost nothing.
-fn config() -> watch_kind::Config {
+fn ours() -> watch_kind::Config {
     let label = format!("{}={}", meta::MANAGED_BY, meta::MANAGER);
-    watch_kind::Config::default()
-        .labels(&label)
-        .timeout(60)
-        .page_size(100)
+    config().labels(&label)
 }
 
-/// Of a pod only its state is of interest.
-fn prune_pod(pod: &mut Pod) {
-    pod.managed_fields_mut().clear();
-    pod.annotations_mut().clear();
-    if let Some(spec) = &mut pod.spec {
-        spec.volumes = None;
-        spec.containers.clear();
-        spec.tolerations = None;
-    }
+/// Of every watch.
+pub fn config() -> watch_kind::Config {
+    watch_kind::Config::default().timeout(60).page_size(100)
 }
 
-fn full<K>(client: &Client, triggers: &mut Triggers, prune: fn(&mut K)) -> Store<K>
+fn full<K>(source: &Source, triggers: &mut Triggers, prune: fn(&mut K)) -> Store<K>
 where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
 {
-    let (store, events) = watch::<K>(client, prune);
+    let (store, events) = watch::<K>(source, ours(), prune);
     triggers.push(owners(logged(events)).boxed());
     store
 }
 
-fn metadata<K>(client: &Client, triggers: &mut Triggers) -> Store<PartialObjectMeta<K>>
+fn metadata<K>(source: &Source, triggers: &mut Triggers) -> Store<PartialObjectMeta<K>>
 where
     K: Resource<DynamicType = ()> + Clone + Debug + Send + Sync + 'static,
 {
-    full(client, triggers, |object: &mut PartialObjectMeta<K>| {
-        object.managed_fields_mut().clear();
-    })
+    full(source, triggers, prune::metadata)
 }
 
-fn optional<K>(client: &Client, triggers: &mut Triggers, all: &mut AllTriggers) -> Optional<K>
+fn optional<K>(source: &Source, triggers: &mut Triggers, all: &mut AllTriggers) -> Optional<K>
 where
     K: Resource<DynamicType = ()> + Clone + Debug + Send + Sync + 'static,
 {
-    let (store, events) = watch(client, |object: &mut PartialObjectMeta<K>| {
-        object.managed_fields_mut().clear();
+    let (store, events) = watch(source, ours(), |object: &mut PartialObjectMeta<K>| {
+        rejection::keep_newest_write(object.meta_mut());
     });
     let availability = Arc::<Availability>::default();
     let (changed, changes) = futures::channel::mpsc::unbounded();
@@ -166,9 +179,38 @@ where
     }
 }
 
+/// What others make, and when it changes; perhaps the operator may not see it.
+fn of_others<K>(source: &Source, prune: fn(&mut K)) -> (Store<K>, impl Stream<Item = ()> + use<K>)
+where
+    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
+{
+    let (store, events) = watch(source, config(), prune);
+    let touched = logged(events).touched_objects();
+    let touched = touched.filter_map(|object| future::ready(object.ok().map(drop)));
+    (store, touched)
+}
+
+/// Where watches come from, and after how long they begin anew.
+#[derive(Clone)]
+#[expect(missing_debug_implementations, reason = "the client has none")]
+pub struct Source {
+    /// For watches.
+    pub client: Client,
+    /// Time until everything is listed again though no watch has ended: an event that gets lost on
+    /// its way is never told again.
+    pub relist: Duration,
+}
+
+/// A watch that begins anew, with a list, after about `relist`.
+pub fn anew<S: Stream>(relist: Duration, watch: impl Fn() -> S) -> impl Stream<Item = S::Item> {
+    let end = move || tokio::time::sleep(backoff::jittered(relist));
+    stream::repeat_with(move || watch().take_until(end())).flatten()
+}
+
 /// A watch that never ends, its backoff its own, reflected into a store.
 fn watch<K>(
-    client: &Client,
+    source: &Source,
+    config: watch_kind::Config,
     prune: fn(&mut K),
 ) -> (
     Store<K>,
@@ -179,10 +221,13 @@ where
     K::DynamicType: Eq + Hash + Clone,
 {
     let (store, writer) = reflector::store();
-    let events = watcher::watcher(Api::<K>::all(client.clone()), config())
-        .modify(prune)
-        .backoff(WatchBackoff::default())
-        .reflect(writer);
+    let api = Api::<K>::all(source.client.clone());
+    let events = anew(source.relist, move || {
+        watch_kind(api.clone(), config.clone())
+    })
+    .modify(prune)
+    .backoff(WatchBackoff::default())
+    .reflect(writer);
     (store, events)
 }
 
@@ -207,6 +252,17 @@ fn owners<K: Resource>(
         .filter_map(|object| future::ready(object.ok().and_then(|o| owner(&o))))
 }
 
+/// The ModelServices whose monitoring objects an event is about: those have their names.
+fn about(
+    events: impl Stream<Item = watcher::Result<Event<KubeEvent>>>,
+) -> impl Stream<Item = ObjectRef<ModelService>> {
+    events.touched_objects().filter_map(|event| {
+        let about = event.ok().map(|event| event.involved_object);
+        let name = about.and_then(|about| Some((about.name?, about.namespace?)));
+        future::ready(name.map(|(name, namespace)| ObjectRef::new(&name).within(&namespace)))
+    })
+}
+
 /// The ModelService that an object belongs to: its owner, or for pods, which ReplicaSets own, the
 /// one that their label names.
 fn owner<K: Resource>(object: &K) -> Option<ObjectRef<ModelService>> {
@@ -228,6 +284,9 @@ impl Caches {
         let _ = self.config_maps.wait_until_ready().await;
         let _ = self.services.wait_until_ready().await;
         let _ = self.deployments.wait_until_ready().await;
+        let _ = self.disruption_budgets.wait_until_ready().await;
+        let _ = self.autoscalers.wait_until_ready().await;
+        let _ = self.network_policies.wait_until_ready().await;
         let _ = self.pods.wait_until_ready().await;
         while !(self.service_monitors.availability.is_known()
             && self.prometheus_rules.availability.is_known())
@@ -244,6 +303,31 @@ impl Caches {
         }
     }
 
+    /// The Prometheus servers, as far as the operator may see them, and the labels of a namespace.
+    pub fn prometheuses(&self, namespace: &str) -> Prometheuses {
+        match self.namespaces.get(&ObjectRef::new(namespace)) {
+            Some(found) => Prometheuses {
+                servers: self.prometheuses.state(),
+                namespace_labels: found.labels().clone(),
+            },
+            // Whom a server that selects by them takes is not known.
+            None => Prometheuses::default(),
+        }
+    }
+
+    /// Why the Prometheus operator refuses a monitoring object of a ModelService, if it does.
+    pub fn rejection(&self, live: &Live) -> Option<String> {
+        let of = |kind, live: &Option<ObjectMeta>| {
+            let live = live.as_ref()?;
+            let event = self
+                .rejections
+                .find(|event| rejection::refuses(event, kind, live))?;
+            Some(event.message.clone().unwrap_or_default())
+        };
+        of("ServiceMonitor", &live.service_monitor)
+            .or_else(|| of("PrometheusRule", &live.prometheus_rule))
+    }
+
     /// The children of a ModelService that the watches have seen.
     pub fn live(&self, namespace: &str, name: &str) -> Live {
         let config = format!("{name}-config");
@@ -254,6 +338,9 @@ impl Caches {
             deployment: self
                 .deployments
                 .get(&ObjectRef::new(name).within(namespace)),
+            disruption_budget: metadata_of(&self.disruption_budgets, namespace, name),
+            autoscaler: metadata_of(&self.autoscalers, namespace, name),
+            network_policy: metadata_of(&self.network_policies, namespace, name),
             service_monitor: metadata_of(&self.service_monitors.store, namespace, name),
             prometheus_rule: metadata_of(&self.prometheus_rules.store, namespace, name),
             dashboard: metadata_of(&self.config_maps, namespace, &dashboard),
@@ -263,17 +350,13 @@ impl Caches {
     /// The pods of a ModelService that the watch has seen.
     pub fn pods(&self, namespace: &str, name: &str) -> Vec<Arc<Pod>> {
         let belongs = |pod: &Pod| {
-            pod.namespace().as_deref() == Some(namespace)
+            pod.metadata.namespace.as_deref() == Some(namespace)
                 && pod
                     .labels()
                     .get(meta::INSTANCE)
                     .is_some_and(|instance| instance == name)
         };
-        self.pods
-            .state()
-            .into_iter()
-            .filter(|pod| belongs(pod))
-            .collect()
+        self.pods.state_filter(belongs)
     }
 }
 

@@ -2,22 +2,24 @@
 
 use crate::api::ModelService;
 use crate::clients::Clients;
-use crate::controller;
-use crate::election::Election;
-use crate::leadership::{Leadership, leadership};
+use crate::controller::Work;
+use crate::export::{self, System};
+use crate::leadership::leadership;
 use crate::metrics::Metrics;
-use crate::plan::Settings;
+use crate::operate::{Office, operate};
+use crate::plan::{Plan, Settings};
 use crate::render::{Children, render};
 use crate::validate::validate;
 use crate::world::World;
 use crate::{admin, meta, yaml};
-use anyhow::{Context as _, Result, anyhow, bail};
+use anyhow::{Context as _, Result, bail};
 use clap::{Parser, Subcommand};
-use futures::FutureExt as _;
-use kube::{Api, Config, CustomResourceExt};
+use kube::{Config, CustomResourceExt, ResourceExt as _};
 use std::fs;
 use std::io::Read;
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -42,6 +44,10 @@ enum Command {
         /// that of the kubeconfig or of the pod.
         #[arg(long)]
         lease_namespace: Option<String>,
+        /// Seconds until everything is listed again though no watch has ended, which makes good what
+        /// was lost on its way.
+        #[arg(long, value_name = "SECONDS", default_value_t = 600, value_parser = clap::value_parser!(u64).range(1..))]
+        relist_interval: u64,
         #[command(flatten)]
         settings: Settings,
     },
@@ -52,6 +58,21 @@ enum Command {
         /// File with one or more ModelServices; - is standard input.
         #[arg(short, long)]
         file: String,
+        /// Write files for a Prometheus or a Grafana that no operator configures, instead of printing
+        /// objects.
+        #[arg(long = "for", value_name = "SYSTEM")]
+        system: Option<System>,
+        /// Folder for those files.
+        #[arg(long, value_name = "FOLDER", default_value = ".", requires = "system")]
+        out: PathBuf,
+        /// Where a server of the model shows its metrics; may be repeated.
+        #[arg(
+            long = "target",
+            value_name = "HOST:PORT",
+            default_value = "127.0.0.1:8080",
+            requires = "system"
+        )]
+        targets: Vec<String>,
         #[command(flatten)]
         settings: Settings,
     },
@@ -64,13 +85,26 @@ impl Cli {
             Command::Run {
                 admin,
                 lease_namespace,
+                relist_interval,
                 settings,
-            } => run(admin, lease_namespace, settings)?,
+            } => {
+                let relist = Duration::from_secs(relist_interval);
+                run(admin, lease_namespace, relist, settings)?;
+            }
             Command::Crd => print!("{}", crd()?),
-            Command::Render { file, settings } => {
+            Command::Render {
+                file,
+                system,
+                out,
+                targets,
+                settings,
+            } => {
                 let text = read(&file).with_context(|| format!("cannot read {file}"))?;
-                let objects = rendered(&text, &settings).with_context(|| format!("in {file}"))?;
-                print!("{objects}");
+                let done = match system {
+                    None => rendered(&text, &settings).map(|objects| print!("{objects}")),
+                    Some(system) => export(&text, system, &targets, &out, &settings),
+                };
+                done.with_context(|| format!("in {file}"))?;
             }
         }
         Ok(())
@@ -96,21 +130,74 @@ fn read(file: &str) -> std::io::Result<String> {
 
 /// Every object of every ModelService in `text`, as one YAML stream.
 pub fn rendered(text: &str, settings: &Settings) -> Result<String> {
+    let services = services(text)?;
+    services.iter().map(|ms| objects(ms, settings)).collect()
+}
+
+fn services(text: &str) -> Result<Vec<ModelService>> {
     let services = yaml::documents(text)?;
     if services.is_empty() {
         bail!("there is no ModelService");
     }
-    services.iter().map(|ms| objects(ms, settings)).collect()
+    Ok(services)
+}
+
+/// Writes the files of every ModelService in `text` into the folder `out`, and prints their paths.
+fn export(
+    text: &str,
+    system: System,
+    targets: &[String],
+    out: &Path,
+    settings: &Settings,
+) -> Result<()> {
+    fs::create_dir_all(out).with_context(|| format!("cannot make {}", out.display()))?;
+    for ms in services(text)? {
+        check_names(&ms)?;
+        let files = export::files(&plan(&ms, settings)?, system, targets)?;
+        if files.is_empty() {
+            bail!(
+                "ModelService {}: spec.monitoring asks for nothing that {system:?} takes",
+                ms.name_any()
+            );
+        }
+        for file in files {
+            let path = out.join(&file.name);
+            fs::write(&path, &file.text)
+                .with_context(|| format!("cannot write {}", path.display()))?;
+            println!("{}", path.display());
+        }
+    }
+    Ok(())
+}
+
+/// Files are named after a ModelService, and without an API server nobody has looked at its names.
+fn check_names(ms: &ModelService) -> Result<()> {
+    let is_plain = |name: &str| {
+        let of_label =
+            |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        !name.is_empty() && name.bytes().all(of_label)
+    };
+    let names = [Some(ms.name_any()), ms.namespace()];
+    match names.into_iter().flatten().find(|name| !is_plain(name)) {
+        Some(name) => bail!("metadata: {name:?} is no name: expected a-z, 0-9 and - only"),
+        None => Ok(()),
+    }
+}
+
+fn plan(ms: &ModelService, settings: &Settings) -> Result<Plan> {
+    validate(ms, &World::default(), settings)
+        .with_context(|| format!("ModelService {}", ms.name_any()))
 }
 
 fn objects(ms: &ModelService, settings: &Settings) -> Result<String> {
-    let name = ms.metadata.name.clone().unwrap_or_default();
-    let plan = validate(ms, &World::default(), settings)
-        .with_context(|| format!("ModelService {name}"))?;
+    let plan = plan(ms, settings)?;
     let Children {
         config_map,
         service,
         deployment,
+        disruption_budget,
+        autoscaler,
+        network_policy,
         service_monitor,
         prometheus_rule,
         dashboard,
@@ -119,6 +206,9 @@ fn objects(ms: &ModelService, settings: &Settings) -> Result<String> {
         yaml::document(config_map.as_ref())?,
         yaml::document(service.as_ref())?,
         yaml::document(deployment.as_ref())?,
+        yaml::document(disruption_budget.as_ref())?,
+        yaml::document(autoscaler.as_ref())?,
+        yaml::document(network_policy.as_ref())?,
         yaml::document(service_monitor.as_ref())?,
         yaml::document(prometheus_rule.as_ref())?,
         yaml::document(dashboard.as_ref())?,
@@ -130,6 +220,7 @@ fn objects(ms: &ModelService, settings: &Settings) -> Result<String> {
 async fn run(
     address: SocketAddr,
     lease_namespace: Option<String>,
+    relist: Duration,
     settings: Settings,
 ) -> Result<()> {
     log();
@@ -137,10 +228,8 @@ async fn run(
     let namespace = lease_namespace.unwrap_or_else(|| config.default_namespace.clone());
     let metrics = Metrics::new().context("cannot register metrics")?;
     let (term, leadership) = leadership();
-    let clients = Clients::new(&config, leadership.clone(), metrics.calls());
+    let clients = Clients::new(&config, leadership, metrics.calls());
     let clients = clients.context("cannot reach the cluster")?;
-    let leases = Api::namespaced(clients.lease.clone(), &namespace);
-    let mut election = Election::new(leases, meta::MANAGER, identity(), term);
     let (ready, is_ready) = watch::channel(false);
     let listener = TcpListener::bind(address)
         .await
@@ -148,16 +237,21 @@ async fn run(
     let admin = admin::router(metrics.clone(), is_ready);
     let admin = tokio::spawn(async move { axum::serve(listener, admin).await });
     tracing::info!(%address, image = settings.inference_image, "started");
-    let stop = stop_signal()?.boxed().shared();
-    let ended = tokio::select! {
-        () = controller::run(clients, settings, metrics.clone(), ready, stop.clone()) => Ok(()),
-        () = stopped_standing_by(stop, &leadership) => Ok(()),
-        () = reign(&mut election, &metrics) => Err(anyhow!("another operator may lead by now")),
+    let office = Office {
+        namespace,
+        identity: identity(),
+        term,
+        work: Work {
+            relist,
+            settings,
+            metrics,
+            ready,
+        },
     };
-    election.release().await;
+    let ended = operate(clients, office, stop_signal()?).await;
     admin.abort();
     tracing::info!("stopped");
-    ended
+    Ok(ended?)
 }
 
 fn log() {
@@ -170,21 +264,6 @@ fn log() {
 fn identity() -> String {
     let host = std::env::var("HOSTNAME").unwrap_or_else(|_| meta::MANAGER.to_owned());
     format!("{host}_{:016x}", fastrand::u64(..))
-}
-
-/// Wins the lease and keeps it; ends when it is lost.
-async fn reign(election: &mut Election, metrics: &Metrics) {
-    election.win().await;
-    metrics.leads();
-    election.keep().await;
-}
-
-/// Ends at once where there is nothing under way.
-async fn stopped_standing_by(stop: impl Future<Output = ()>, leadership: &Leadership) {
-    stop.await;
-    if leadership.holds() {
-        std::future::pending::<()>().await;
-    }
 }
 
 fn stop_signal() -> Result<impl Future<Output = ()> + Send + Sync + 'static> {

@@ -3,7 +3,7 @@
 use crate::api::ModelService;
 use crate::apply::{Applied, Applier, Owner};
 use crate::backoff::{self, Backoff, WatchBackoff};
-use crate::caches::{self, Caches};
+use crate::caches::{self, Caches, Source};
 use crate::clients::Clients;
 use crate::error::{Error, Retry};
 use crate::leadership::Leadership;
@@ -28,7 +28,7 @@ use std::collections::HashSet;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 /// After this long a reconcile is given up, so that an API server that never answers cannot
 /// wedge a ModelService. Shorter than a pod's termination grace.
@@ -47,15 +47,33 @@ struct Context {
     metrics: Metrics,
     recorder: Recorder,
     backoff: Backoff,
+    /// Told when what the watch says of ModelServices cannot be true.
+    stale: Arc<Notify>,
+}
+
+/// What is to be done, and who is told of it.
+#[derive(Debug)]
+pub struct Work {
+    /// Time until everything is listed again.
+    pub relist: Duration,
+    /// What the administrator decides.
+    pub settings: Settings,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// Set once the caches are full.
+    pub ready: watch::Sender<bool>,
 }
 
 /// Runs until `shutdown` completes and the reconciles under way have ended. The caches fill at
 /// once, and `ready` is set when they are full; reconciles begin when this operator leads.
 pub async fn run(
     clients: Clients,
-    settings: Settings,
-    metrics: Metrics,
-    ready: watch::Sender<bool>,
+    Work {
+        relist,
+        settings,
+        metrics,
+        ready,
+    }: Work,
     shutdown: impl Future<Output = ()> + Send + Sync + 'static,
 ) {
     let Clients {
@@ -64,7 +82,11 @@ pub async fn run(
         leadership,
         ..
     } = clients;
-    let (caches, triggers, all_triggers) = caches::start(&watch);
+    let source = Source {
+        client: watch,
+        relist,
+    };
+    let (caches, triggers, all_triggers) = caches::start(&source);
     let caches = Arc::new(caches);
     let (store, writer) = reflector::store();
     let context = Arc::new(Context {
@@ -77,6 +99,7 @@ pub async fn run(
         caches: Arc::clone(&caches),
         ready: ready.subscribe(),
         backoff: Backoff::default(),
+        stale: Arc::default(),
         settings,
         metrics,
     });
@@ -85,7 +108,7 @@ pub async fn run(
         ready.send_replace(true);
         tracing::info!("all caches are filled");
     });
-    let services = services(watch, writer, Arc::clone(&context));
+    let services = services(source, writer, Arc::clone(&context));
     // Without a limit of its own: turns limit what runs at once, and fairly.
     Controller::for_stream(services, store)
         .reconcile_on(triggers)
@@ -106,19 +129,22 @@ pub async fn run(
 
 /// The ModelServices that are new or changed, all of which `writer` keeps.
 fn services(
-    client: Client,
+    source: Source,
     writer: Writer<ModelService>,
     context: Arc<Context>,
 ) -> impl Stream<Item = watcher::Result<ModelService>> {
-    watcher(
-        Api::all(client),
-        watcher::Config::default().timeout(60).page_size(100),
-    )
-    .modify(|ms: &mut ModelService| ms.managed_fields_mut().clear())
-    .backoff(WatchBackoff::default())
-    .reflect(writer)
-    .inspect(forget_deleted(context))
-    .applied_objects()
+    let api = Api::all(source.client);
+    let stale = Arc::clone(&context.stale);
+    let watch = move || {
+        let stale = Arc::clone(&stale);
+        watcher(api.clone(), caches::config()).take_until(stale.notified_owned())
+    };
+    caches::anew(source.relist, watch)
+        .modify(|ms: &mut ModelService| ms.managed_fields_mut().clear())
+        .backoff(WatchBackoff::default())
+        .reflect(writer)
+        .inspect(forget_deleted(context))
+        .applied_objects()
 }
 
 /// Done at `shutdown`, when those that wait for their turn need not wait any more.
@@ -143,8 +169,8 @@ impl Context {
         let uid = ms.uid().unwrap_or_default();
         self.applier.retain(|known| known != uid);
         self.backoff.reset(&uid);
-        self.metrics
-            .forget(&ms.namespace().unwrap_or_default(), &ms.name_any());
+        let name = (ms.namespace().unwrap_or_default(), ms.name_any());
+        self.metrics.forget(&name);
     }
 
     fn forget_all_but(&self, living: &[Arc<ModelService>]) {
@@ -159,6 +185,10 @@ impl Context {
 
 /// Waits for its turn, and reconciles what the ModelService is by then.
 async fn reconcile(ms: Arc<ModelService>, context: Arc<Context>) -> Result<Action, Arc<Error>> {
+    let pause = context.backoff.pause(&ms.uid().unwrap_or_default());
+    if !pause.is_zero() {
+        return Ok(Action::requeue(pause));
+    }
     let waiting = context.metrics.wait();
     context.leadership.begin().await;
     let namespace = ms.namespace().unwrap_or_default();
@@ -209,8 +239,13 @@ async fn settle(ms: &ModelService, context: &Context) -> Result<Duration, Arc<Er
     };
     if let Some(statement) = status(ms, &world, &verdict) {
         let status = publish(&context.client, &context.recorder, ms, &statement).await?;
-        if let Some(status) = status {
-            context.metrics.observe(ms, &status);
+        match status {
+            Some(status) => {
+                let planned = outcome.as_ref().map(|(plan, _)| plan.replicas);
+                let wanted = planned.unwrap_or(ms.spec.replicas);
+                context.metrics.observe(ms, wanted, &status);
+            }
+            None => context.stale.notify_waiters(),
         }
     }
     let (_, children) = outcome?;
@@ -218,6 +253,8 @@ async fn settle(ms: &ModelService, context: &Context) -> Result<Duration, Arc<Er
         Some(error) => Err(Arc::clone(error)),
         // No watch tells when somebody else's object goes.
         None if children.has_conflict() => Ok(RECHECK),
+        // Nor when an alias moves.
+        None if ms.spec.model.is_known_to_pods_only() => Ok(ASK_AGAIN),
         None => Ok(backoff::resync()),
     }
 }
@@ -248,6 +285,9 @@ fn retry(ms: &ModelService, error: &Error, context: &Context) -> Action {
         error = error.chain(),
         "reconcile failed"
     );
+    if error.is_about_another_incarnation() {
+        context.stale.notify_waiters();
+    }
     match error.retry() {
         // Not never: what the spec refers to may appear without an event.
         Retry::OnChange => Action::requeue(RECHECK),
@@ -256,6 +296,9 @@ fn retry(ms: &ModelService, error: &Error, context: &Context) -> Action {
         }
     }
 }
+
+/// Time until pods are asked again what they serve.
+const ASK_AGAIN: Duration = Duration::from_secs(60);
 
 /// Time until what waits for somebody else's object is looked at again: a ConfigMap that is to
 /// appear, or an object of our name that is to go.

@@ -99,6 +99,11 @@ pub enum Retry {
 }
 
 impl Error {
+    /// Whether the ModelService is another one than the caches say, of the same name.
+    pub fn is_about_another_incarnation(&self) -> bool {
+        matches!(self, Self::Status { source: kube::Error::Api(status) } if status.code == 409)
+    }
+
     /// Which kind of fault it is.
     pub fn category(&self) -> Category {
         match self {

@@ -6,7 +6,8 @@
 //! ModelServiceStatus ←status─ Children<Applied> ←──apply───┘
 //! ```
 //!
-//! Only `observe`, `apply` and the one patch in `status` speak with the API server.
+//! Only `observe`, `apply` and the one patch in `status` speak with the API server, and only `observe`
+//! with pods.
 #![forbid(unsafe_code)]
 
 pub mod admin;
@@ -19,14 +20,19 @@ pub mod clients;
 pub mod controller;
 pub mod election;
 pub mod error;
+pub mod export;
 pub mod leadership;
 pub mod meta;
 pub mod metrics;
 pub mod observe;
+pub mod operate;
 pub mod plan;
 pub mod prometheus_operator;
 pub mod promql;
+pub mod rejection;
 pub mod render;
+pub mod selection;
+pub mod served;
 pub mod status;
 pub mod turns;
 pub mod validate;

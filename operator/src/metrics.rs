@@ -1,15 +1,18 @@
 //! The operator's own metrics.
 
-use crate::api::{ConditionStatus, ConditionType, ModelService, ModelServiceStatus};
+mod services;
+
+pub use services::Name;
+
+use crate::api::{ModelService, ModelServiceStatus};
 use crate::clients::Calls;
 use crate::error::Category;
 use kube::ResourceExt;
 use prometheus::{
-    Encoder, Histogram, HistogramOpts, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
-    TextEncoder,
+    Encoder, Histogram, HistogramOpts, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
 };
-use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use services::Services;
+use std::collections::HashSet;
 use std::time::Instant;
 
 /// The operator's own metrics.
@@ -19,28 +22,15 @@ pub struct Metrics {
     duration: Histogram,
     errors: IntCounterVec,
     active: IntGauge,
-    conditions: IntGaugeVec,
-    replicas: IntGaugeVec,
-    info: IntGaugeVec,
     waiting: IntGauge,
     leader: IntGauge,
     calls: Calls,
-    /// The version label of every `modelservice_info` series.
-    versions: Arc<Mutex<HashMap<Name, String>>>,
+    services: Services,
 }
-
-/// Namespace and name of a ModelService.
-pub type Name = (String, String);
-
-const REPLICA_KINDS: [&str; 3] = ["desired", "total", "ready"];
 
 impl Metrics {
     /// Registers every family.
     pub fn new() -> Result<Self, prometheus::Error> {
-        let object = ["namespace", "name"];
-        let gauge = |name, help, labels: &[&str]| {
-            IntGaugeVec::new(Opts::new(name, help), &[&object, labels].concat())
-        };
         let metrics = Self {
             registry: Registry::new(),
             duration: Histogram::with_opts(
@@ -70,22 +60,7 @@ impl Metrics {
                 "1 while this operator leads, 0 while it stands by.",
             )?,
             calls: Calls::new()?,
-            conditions: gauge(
-                "modelservice_status_condition",
-                "1 for the status that a condition has, else 0.",
-                &["condition", "status"],
-            )?,
-            replicas: gauge(
-                "modelservice_replicas",
-                "Pods of a ModelService: desired, total and ready.",
-                &["kind"],
-            )?,
-            info: gauge(
-                "modelservice_info",
-                "Always 1; its version label says which model version the spec asks for.",
-                &["version"],
-            )?,
-            versions: Arc::default(),
+            services: Services::default(),
         };
         metrics.register()?;
         Ok(metrics)
@@ -100,20 +75,14 @@ impl Metrics {
             duration,
             errors,
             active,
-            conditions,
-            replicas,
-            info,
             waiting,
             leader,
             calls,
-            versions: _,
+            services: _,
         } = self;
         registry.register(Box::new(duration.clone()))?;
         registry.register(Box::new(errors.clone()))?;
         registry.register(Box::new(active.clone()))?;
-        registry.register(Box::new(conditions.clone()))?;
-        registry.register(Box::new(replicas.clone()))?;
-        registry.register(Box::new(info.clone()))?;
         registry.register(Box::new(waiting.clone()))?;
         registry.register(Box::new(leader.clone()))?;
         registry.register(Box::new(calls.metric()))?;
@@ -153,82 +122,26 @@ impl Metrics {
     }
 
     /// Shows what a status says.
-    pub fn observe(&self, ms: &ModelService, status: &ModelServiceStatus) {
-        let (namespace, name) = (ms.namespace().unwrap_or_default(), ms.name_any());
-        let version = status
-            .model
-            .as_ref()
-            .and_then(|model| model.version.clone())
-            .unwrap_or_default();
-        self.forget_info(&namespace, &name);
-        self.info
-            .with_label_values(&[&namespace, &name, &version])
-            .set(1);
-        self.versions()
-            .insert((namespace.clone(), name.clone()), version);
-        let counts = [ms.spec.replicas, status.replicas, status.ready_replicas];
-        for (kind, count) in REPLICA_KINDS.iter().zip(counts) {
-            self.replicas
-                .with_label_values(&[&namespace, &name, *kind])
-                .set(i64::from(count));
-        }
-        for type_ in ConditionType::ALL {
-            let current = status
-                .conditions
-                .iter()
-                .find(|condition| condition.type_ == type_.as_str());
-            for value in ConditionStatus::ALL {
-                let holds = current.is_some_and(|condition| condition.status == value.as_str());
-                self.conditions
-                    .with_label_values(&[&namespace, &name, type_.as_str(), value.as_str()])
-                    .set(i64::from(holds));
-            }
-        }
+    pub fn observe(&self, ms: &ModelService, wanted: i32, status: &ModelServiceStatus) {
+        let name = (ms.namespace().unwrap_or_default(), ms.name_any());
+        self.services.observe(name, wanted, status);
     }
 
     /// Takes the series of every ModelService but these away.
     pub fn forget_all_but(&self, living: &HashSet<Name>) {
-        let known: Vec<_> = self.versions().keys().cloned().collect();
-        for (namespace, name) in known.iter().filter(|name| !living.contains(*name)) {
-            self.forget(namespace, name);
-        }
+        self.services.forget_all_but(living);
     }
 
     /// Takes the series of a deleted ModelService away.
-    pub fn forget(&self, namespace: &str, name: &str) {
-        self.forget_info(namespace, name);
-        for kind in REPLICA_KINDS {
-            // Absent is as good as removed.
-            let _ = self.replicas.remove_label_values(&[namespace, name, kind]);
-        }
-        for type_ in ConditionType::ALL {
-            for value in ConditionStatus::ALL {
-                let labels = [namespace, name, type_.as_str(), value.as_str()];
-                let _ = self.conditions.remove_label_values(&labels);
-            }
-        }
-    }
-
-    /// The version is a label, so the series of the version before must go.
-    fn forget_info(&self, namespace: &str, name: &str) {
-        if let Some(version) = self
-            .versions()
-            .remove(&(namespace.to_owned(), name.to_owned()))
-        {
-            // Absent is as good as removed.
-            let _ = self.info.remove_label_values(&[namespace, name, &version]);
-        }
-    }
-
-    fn versions(&self) -> MutexGuard<'_, HashMap<Name, String>> {
-        // A panic elsewhere cannot leave the map half-written.
-        self.versions.lock().unwrap_or_else(PoisonError::into_inner)
+    pub fn forget(&self, name: &Name) {
+        self.services.forget(name);
     }
 
     /// Prometheus text exposition.
     pub fn text(&self) -> Result<Vec<u8>, prometheus::Error> {
         let mut text = Vec::new();
         TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
+        text.extend_from_slice(self.services.text().as_bytes());
         Ok(text)
     }
 }

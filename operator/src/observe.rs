@@ -4,6 +4,7 @@ use crate::api::{ConfigMapSource, ModelService};
 use crate::caches::Caches;
 use crate::error::Error;
 use crate::meta;
+use crate::served::served;
 use crate::world::{ModelData, World};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{Api, Client, ResourceExt};
@@ -12,17 +13,26 @@ use kube::{Api, Client, ResourceExt};
 ///
 /// The ConfigMap that holds a model is the only thing read from the API server: it belongs to the
 /// user, and watching all ConfigMaps of a cluster would cost memory for other people's objects.
+/// Which version an alias stands for, only the pods can say.
 pub async fn observe(client: &Client, caches: &Caches, ms: &ModelService) -> Result<World, Error> {
     let (namespace, name) = (ms.namespace().unwrap_or_default(), ms.name_any());
     let model = match &ms.spec.model.source.config_map {
         Some(source) => read_model(client, &namespace, source).await?,
         None => ModelData::NotRead,
     };
+    let pods = caches.pods(&namespace, &name);
+    let live = caches.live(&namespace, &name);
     Ok(World {
         model,
-        live: caches.live(&namespace, &name),
-        pods: caches.pods(&namespace, &name),
+        rejection: caches.rejection(&live),
+        live,
+        served: match ms.spec.model.is_known_to_pods_only() {
+            true => served(&pods).await,
+            false => None,
+        },
+        pods,
         apis: caches.apis(),
+        prometheuses: caches.prometheuses(&namespace),
     })
 }
 

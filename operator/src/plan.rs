@@ -1,10 +1,11 @@
 //! What a valid ModelService means: every default resolved, every text parsed.
 
 use contract::config::ServerConfig;
-use contract::endpoints::SECRETS_DIR;
+use contract::endpoints::{SECRETS_DIR, SOURCE_SECRETS_DIR};
 use k8s_openapi::api::core::v1::ResourceRequirements;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 /// What the operator's administrator decides for all ModelServices.
 #[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
@@ -19,6 +20,16 @@ pub struct Settings {
     /// Prometheus selects on. May be repeated.
     #[arg(long = "monitor-label", env = "MONITOR_LABELS", value_delimiter = ',', value_parser = key_value)]
     pub monitor_labels: Vec<(String, String)>,
+    /// Whether pods get a NetworkPolicy. Without one, everybody may talk to them.
+    #[arg(long, env = "NETWORK_POLICIES", default_value_t = true, action = clap::ArgAction::Set)]
+    pub network_policies: bool,
+    /// Namespace whose pods may ask for metrics; may be repeated. By default all may.
+    #[arg(
+        long = "monitoring-namespace",
+        env = "MONITORING_NAMESPACES",
+        value_delimiter = ','
+    )]
+    pub monitoring_namespaces: Vec<String>,
     /// Where the runbooks are: alerts link to BASE/AlertName.
     #[arg(
         long,
@@ -45,18 +56,78 @@ pub struct Plan {
     pub id: Identity,
     /// Pods wanted.
     pub replicas: i32,
+    /// resourceVersion of the Deployment that this number was found in; None if the spec says it.
+    pub replicas_seen_at: Option<String>,
+    /// What may change that number; None if only people do.
+    pub autoscaling: Option<Autoscaling>,
+    /// Who may talk to the pods; None if everybody may.
+    pub network: Option<NetworkAccess>,
     /// The server's image.
     pub image: Image,
     /// The server's configuration.
     pub config: ServerConfig,
     /// Volume that holds the model file, if any.
     pub model_volume: Option<ModelVolume>,
+    /// Secret with what the server needs to fetch the model, if it does.
+    pub source_secret: Option<SourceSecret>,
     /// Secret with the file of API keys, if they are wanted.
     pub api_keys: Option<SecretKey>,
     /// CPU and memory of each pod.
     pub resources: ResourceRequirements,
     /// Monitoring objects; None removes them.
     pub monitoring: Option<Monitoring>,
+}
+
+impl Plan {
+    /// Pods that there are at any time.
+    pub fn fewest_replicas(&self) -> i32 {
+        let autoscaling = self.autoscaling.as_ref();
+        autoscaling.map_or(self.replicas, |autoscaling| {
+            autoscaling.fewest.min(self.replicas)
+        })
+    }
+}
+
+/// How the number of pods follows their load.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Autoscaling {
+    /// Pods at least.
+    pub fewest: i32,
+    /// Pods at most.
+    pub most: i32,
+    /// Percent of the CPU that pods request, to be used by them on average.
+    pub cpu_utilization: i32,
+}
+
+/// Who may talk to the pods.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NetworkAccess {
+    /// Namespaces that may ask for metrics; all if there is none.
+    pub monitoring_namespaces: Vec<String>,
+    /// Where the pods fetch their model from, if they do.
+    pub source: Option<Destination>,
+}
+
+/// Where pods connect to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Destination {
+    /// Whom.
+    pub host: Host,
+    /// TCP port that the host is asked on.
+    pub port: u16,
+}
+
+/// Whom pods connect to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Host {
+    /// One address.
+    Address(IpAddr),
+    /// A Service in this namespace.
+    Inside(String),
+    /// Somebody whose address is not known here, or a Service in a namespace of this name.
+    Either(String),
+    /// Somebody outside the cluster, whose address is not known here.
+    Outside,
 }
 
 /// Who owns the children.
@@ -94,6 +165,26 @@ pub enum ModelVolume {
         /// Its name.
         name: String,
     },
+    /// An OCI image, mounted read-only.
+    Image {
+        /// Its reference.
+        reference: String,
+    },
+}
+
+/// A Secret whose keys are files for the server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceSecret {
+    /// Its name.
+    pub name: String,
+}
+
+impl SourceSecret {
+    /// Folder in the pod that it is mounted at. It has the Secret's name, so that whatever the
+    /// server says about a file names the Secret too.
+    pub fn folder(&self) -> String {
+        format!("{SOURCE_SECRETS_DIR}/{}", self.name)
+    }
 }
 
 /// One key of a Secret.
@@ -125,10 +216,58 @@ pub struct Monitoring {
     pub scrape: Scrape,
     /// Window of rates and percentiles.
     pub window: Window,
+    /// What users of the model are promised, if anything.
+    pub objectives: Option<Objectives>,
+    /// Whether values are spread as in training; the threshold is a population stability index.
+    pub drift: Option<Watch>,
+    /// Whether values are such as the model was trained for; the threshold is a share.
+    pub quality: Option<Watch>,
+    /// Whether ground truth agrees with the predictions; the threshold is a share of the score in training.
+    pub performance: Option<Watch>,
+    /// Business metrics whose average is recorded.
+    pub averages: Vec<Average>,
     /// Alerts; None leaves only the recording rules.
     pub alerts: Option<Alerts>,
     /// Dashboard; None removes it.
     pub dashboard: Option<Dashboard>,
+}
+
+/// What users of the model are promised.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Objectives {
+    /// The shortest window of the alerts: 5 minutes for a period of 30 days. All others are multiples.
+    pub unit: Window,
+    /// Share of requests that may end in a fault of the server, 0 to 1.
+    pub unavailable: f64,
+    /// What is soon enough for an answer, in seconds.
+    pub latency_seconds: f64,
+    /// Share of requests that may take longer, 0 to 1.
+    pub slow: f64,
+}
+
+impl Objectives {
+    /// An objective's period in units: 30 days are this many times 5 minutes.
+    pub const PERIOD: u64 = 30 * 24 * 12;
+}
+
+/// Something about the model that is watched.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Watch {
+    /// How far back it looks.
+    pub window: Window,
+    /// When its alert fires; what it means depends on what is watched.
+    pub threshold: f64,
+    /// Values in the window that an alert needs.
+    pub minimum_samples: u32,
+}
+
+/// A business metric whose average is recorded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Average {
+    /// Its name.
+    pub name: String,
+    /// Its labels.
+    pub labels: Vec<String>,
 }
 
 /// How Prometheus scrapes.
@@ -136,14 +275,16 @@ pub struct Monitoring {
 pub struct Scrape {
     /// Interval, as Prometheus writes it.
     pub interval: String,
+    /// The same, in whole seconds or a little more.
+    pub every: Window,
     /// Timeout, as Prometheus writes it.
     pub timeout: String,
     /// Labels of the ServiceMonitor and the PrometheusRule.
     pub labels: BTreeMap<String, String>,
 }
 
-/// How far back rates and percentiles look.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A span of time that rules speak of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Window {
     /// Its length.
     pub seconds: u64,

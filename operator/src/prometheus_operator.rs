@@ -1,4 +1,4 @@
-//! The parts of the Prometheus operator's kinds that are written here.
+//! The parts of the Prometheus operator's kinds that are written here, or read.
 //!
 //! Source: the `monitoring.coreos.com/v1` API of prometheus-operator.
 
@@ -29,6 +29,29 @@ pub struct ServiceMonitorSpec {
     pub label_limit: u64,
     /// A scrape with longer label values is dropped, in characters.
     pub label_value_length_limit: u64,
+}
+
+/// Which monitors and rules a Prometheus server takes. A selector that is absent selects nothing, one
+/// for namespaces only that of the server.
+#[derive(CustomResource, Serialize, Deserialize, Debug, Clone, Default, PartialEq)]
+#[kube(
+    group = "monitoring.coreos.com",
+    version = "v1",
+    kind = "Prometheus",
+    plural = "prometheuses",
+    namespaced,
+    schema = "disabled"
+)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PrometheusSpec {
+    /// By the labels of ServiceMonitors.
+    pub service_monitor_selector: Option<LabelSelector>,
+    /// By those of their namespace.
+    pub service_monitor_namespace_selector: Option<LabelSelector>,
+    /// By the labels of PrometheusRules.
+    pub rule_selector: Option<LabelSelector>,
+    /// By those of their namespace.
+    pub rule_namespace_selector: Option<LabelSelector>,
 }
 
 /// One scraped port.
@@ -114,6 +137,16 @@ pub struct Record {
     pub record: String,
     /// PromQL.
     pub expr: String,
+}
+
+impl<Name: Into<String>> From<(Name, String)> for Record {
+    /// A name and its expression.
+    fn from((record, expr): (Name, String)) -> Self {
+        Self {
+            record: record.into(),
+            expr,
+        }
+    }
 }
 
 /// Fires while an expression has a result.

@@ -25,21 +25,44 @@ pub fn quote(text: &str) -> String {
 
 /// Selects the series of one ModelService, such as `{namespace="shop",modelservice="churn"}`.
 pub fn selector(id: &Identity) -> String {
-    format!(
-        "{{namespace={},modelservice={}}}",
+    selector_with(id, &[])
+}
+
+/// The same with further `matchers`, as written: `status=~"5.."`.
+pub fn selector_with(id: &Identity, matchers: &[&str]) -> String {
+    let service = format!(
+        "namespace={},modelservice={}",
         quote(&id.namespace),
         quote(&id.name)
+    );
+    let all: Vec<&str> = [service.as_str()].iter().chain(matchers).copied().collect();
+    format!("{{{}}}", all.join(","))
+}
+
+/// `sum by (…) (function(name{…}[window]))`
+pub fn sum_over(
+    id: &Identity,
+    function: &str,
+    series: (&str, &[&str]),
+    window: Window,
+    by: &[&str],
+) -> String {
+    let (name, matchers) = series;
+    format!(
+        "sum by ({}) ({function}({name}{}[{window}]))",
+        labels(by),
+        selector_with(id, matchers)
     )
 }
 
 /// `sum by (…) (rate(metric{…}[window]))`
 pub fn rate(id: &Identity, metric: &Metric, window: Window, by: &[&str]) -> String {
-    format!(
-        "sum by ({}) (rate({}{}[{window}]))",
-        labels(by),
-        metric.name,
-        selector(id)
-    )
+    sum_over(id, "rate", (metric.name, &[]), window, by)
+}
+
+/// `sum by (…) (increase(metric{…}[window]))`
+pub fn increase(id: &Identity, metric: &Metric, window: Window, by: &[&str]) -> String {
+    sum_over(id, "increase", (metric.name, &[]), window, by)
 }
 
 /// The `quantile` of a histogram over `window`, in its unit.
@@ -52,7 +75,8 @@ pub fn quantile(id: &Identity, metric: &Metric, window: Window, quantile: f64) -
     )
 }
 
-fn labels(further: &[&str]) -> String {
+/// Labels of a ModelService and `further` ones, as `by` and `on` want them.
+pub fn labels(further: &[&str]) -> String {
     SERVICE
         .iter()
         .chain(further)
@@ -61,6 +85,11 @@ fn labels(further: &[&str]) -> String {
         .join(", ")
 }
 
+/// A number without the digits that only binary fractions have.
+pub fn number(value: f64) -> f64 {
+    let rounded = (value * 1e9).round() / 1e9;
+    if rounded.is_finite() { rounded } else { value }
+}
 /// A length of time as Prometheus writes it, in the largest unit that leaves no rest.
 impl Display for Window {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

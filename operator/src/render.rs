@@ -1,23 +1,27 @@
 //! Plan → children. Pure and infallible: whatever could go wrong went wrong in [`crate::validate`].
 
-mod alerts;
+mod autoscaler;
 mod config_map;
 mod dashboard;
 mod deployment;
-mod prometheus_rule;
-mod recordings;
+mod disruption_budget;
+mod network_policy;
+mod rules;
 mod service;
 mod service_monitor;
 
-pub use alerts::{ALERTS, AlertTemplate};
 pub use dashboard::MODEL_SERVICE as MODEL_SERVICE_DASHBOARD;
 pub use deployment::CONTAINER;
+pub use rules::{ALERTS, AlertTemplate};
 pub use service::url;
 
 use crate::plan::Plan;
 use crate::prometheus_operator::{PrometheusRule, ServiceMonitor};
 use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use k8s_openapi::api::core::v1::{ConfigMap, Service};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 
 /// Every object that belongs to a ModelService, in a stage of its way to the cluster.
 ///
@@ -30,6 +34,12 @@ pub struct Children<S: Stage> {
     pub service: S::Child<Service>,
     /// The pods.
     pub deployment: S::Child<Deployment>,
+    /// How many pods may be missing while nodes are drained.
+    pub disruption_budget: S::Child<PodDisruptionBudget>,
+    /// What changes the number of pods with their load.
+    pub autoscaler: S::Child<HorizontalPodAutoscaler>,
+    /// Who may talk to the pods.
+    pub network_policy: S::Child<NetworkPolicy>,
     /// How Prometheus finds the pods.
     pub service_monitor: S::Child<ServiceMonitor>,
     /// Recording rules and alerts.
@@ -60,10 +70,18 @@ pub fn render(plan: &Plan) -> Children<Rendered> {
         deployment: Some(deployment::render(plan, &config_map)),
         config_map: Some(config_map),
         service: Some(service::render(&plan.id)),
+        disruption_budget: disruption_budget::render(plan),
+        autoscaler: plan
+            .autoscaling
+            .as_ref()
+            .map(|a| autoscaler::render(&plan.id, a)),
+        network_policy: plan
+            .network
+            .as_ref()
+            .map(|n| network_policy::render(&plan.id, n)),
         service_monitor: monitoring.map(|m| service_monitor::render(&plan.id, &m.scrape)),
-        prometheus_rule: monitoring.map(|m| prometheus_rule::render(plan, m)),
+        prometheus_rule: monitoring.map(|m| rules::render(plan, m)),
         dashboard: monitoring
-            .and_then(|m| m.dashboard.as_ref())
-            .map(|d| dashboard::render(&plan.id, d)),
+            .and_then(|m| Some(dashboard::render(&plan.id, m, m.dashboard.as_ref()?))),
     }
 }

@@ -12,7 +12,7 @@ use crate::api::{
     Condition, ConditionStatus, ConditionType, ModelService, ModelServiceStatus, ModelStatus,
     Reason,
 };
-use crate::apply::{Applied, Outcome};
+use crate::apply::{Applied, Fault, Faults, Outcome};
 use crate::error::{Category, Error};
 use crate::meta;
 use crate::plan::Plan;
@@ -34,6 +34,8 @@ pub fn status(ms: &ModelService, world: &World, verdict: &Verdict<'_>) -> Option
     let view = View {
         rollout: rollout(world, verdict),
         trouble: trouble::of_pods(&world.pods),
+        unselected: unselected(world, verdict),
+        rejection: world.rejection.clone(),
     };
     let conditions = match verdict {
         Verdict::Applied(plan, children) => view.applied(plan, children),
@@ -48,12 +50,27 @@ pub fn status(ms: &ModelService, world: &World, verdict: &Verdict<'_>) -> Option
     if let Verdict::Applied(plan, _) = verdict {
         status.selector = Some(meta::selector_text(&plan.id));
         status.url = Some(render::url(&plan.id));
-        status.model = Some(ModelStatus {
-            version: plan.config.model.version.clone(),
-            sha256: plan.config.model.sha256.clone(),
-        });
+        status.model = Some(model(ms, world, plan));
     }
     Some(Statement { status, conditions })
+}
+
+/// The model as the plan has it; where that leaves it to the pods, as they say, or as they said of
+/// the same spec.
+fn model(ms: &ModelService, world: &World, plan: &Plan) -> ModelStatus {
+    let before = ms.status.as_ref();
+    let before = before.filter(|status| status.observed_generation == ms.metadata.generation);
+    let before = before.and_then(|status| status.model.clone());
+    let said = match ms.spec.model.is_known_to_pods_only() {
+        true => world.served.clone().or(before),
+        false => None,
+    };
+    let (version, sha256) = said.map_or((None, None), |said| (said.version, said.sha256));
+    let planned = &plan.config.model;
+    ModelStatus {
+        version: planned.version.clone().or(version),
+        sha256: planned.sha256.clone().or(sha256),
+    }
 }
 
 /// A status and its conditions, not yet dated.
@@ -84,52 +101,50 @@ fn rollout(world: &World, verdict: &Verdict<'_>) -> Rollout {
     }
 }
 
+/// Why no Prometheus takes the monitoring objects, if none does.
+fn unselected(world: &World, verdict: &Verdict<'_>) -> Option<String> {
+    let Verdict::Applied(plan, _) = verdict else {
+        return None;
+    };
+    let mut labels = plan.monitoring.as_ref()?.scrape.labels.clone();
+    labels.extend(meta::labels(&plan.id));
+    world.prometheuses.unselected(&plan.id.namespace, &labels)
+}
+
 /// What conditions are judged by.
 struct View {
     rollout: Rollout,
     trouble: Option<Trouble>,
+    /// Why no Prometheus takes the monitoring objects.
+    unselected: Option<String>,
+    /// Why the Prometheus operator refuses one of them.
+    rejection: Option<String>,
 }
 
 impl View {
     fn applied(&self, plan: &Plan, children: &Children<Applied>) -> Vec<Condition> {
-        let Children {
-            config_map,
-            service,
-            deployment,
-            service_monitor,
-            prometheus_rule,
-            dashboard,
-        } = children;
-        let core = [
-            conflict(config_map),
-            conflict(service),
-            conflict(deployment),
-        ];
-        let monitors = [
-            conflict(service_monitor),
-            conflict(prometheus_rule),
-            conflict(dashboard),
-        ];
+        let Faults {
+            serving,
+            monitoring,
+        } = children.faults();
         let missing: Vec<_> = [
-            is_missing(service_monitor).then_some("ServiceMonitor"),
-            is_missing(prometheus_rule).then_some("PrometheusRule"),
+            is_missing(&children.service_monitor).then_some("ServiceMonitor"),
+            is_missing(&children.prometheus_rule).then_some("PrometheusRule"),
         ]
         .into_iter()
         .flatten()
         .collect();
+        let obstacle = Obstacle::among(&serving);
+        let unmonitored = Obstacle::among(&monitoring);
         let mut conditions = vec![
-            self.ready(core.into_iter().flatten().next()),
+            self.ready(obstacle),
             self.model_loaded(),
             self.progressing(),
         ];
-        conditions.extend(match children.failure() {
-            Some(error) => refused(error),
-            None => Some(monitoring_ready(
-                plan,
-                monitors.into_iter().flatten().next(),
-                &missing,
-            )),
-        });
+        let tried_again = |fault: &Fault<'_>| fault.failure.is_some();
+        if unmonitored.is_some() || !monitoring.iter().any(tried_again) {
+            conditions.push(self.monitoring_ready(plan, unmonitored, &missing));
+        }
         conditions
     }
 
@@ -171,10 +186,10 @@ impl View {
         Some(conditions)
     }
 
-    fn ready(&self, conflict: Option<String>) -> Condition {
+    fn ready(&self, obstacle: Option<Obstacle>) -> Condition {
         let rollout = &self.rollout;
-        let (status, reason, message) = if let Some(message) = conflict {
-            (ConditionStatus::False, Reason::NameConflict, message)
+        let (status, reason, message) = if let Some(Obstacle { reason, message }) = obstacle {
+            (ConditionStatus::False, reason, message)
         } else if rollout.desired == 0 {
             (
                 ConditionStatus::False,
@@ -253,62 +268,84 @@ impl View {
         );
         condition(ConditionType::Progressing, status, reason, message)
     }
+
+    fn monitoring_ready(
+        &self,
+        plan: &Plan,
+        obstacle: Option<Obstacle>,
+        missing: &[&str],
+    ) -> Condition {
+        let (status, reason, message) = if plan.monitoring.is_none() {
+            (
+                ConditionStatus::False,
+                Reason::Disabled,
+                "spec.monitoring.enabled is false".to_owned(),
+            )
+        } else if let Some(Obstacle { reason, message }) = obstacle {
+            (ConditionStatus::False, reason, message)
+        } else if let ([], Some(message)) = (missing, &self.rejection) {
+            (
+                ConditionStatus::False,
+                Reason::Rejected,
+                format!("the Prometheus operator says: {message}"),
+            )
+        } else if let ([], Some(message)) = (missing, &self.unselected) {
+            (
+                ConditionStatus::False,
+                Reason::NoPrometheusSelectsIt,
+                message.clone(),
+            )
+        } else if missing.is_empty() {
+            (
+                ConditionStatus::True,
+                Reason::Applied,
+                "all that the spec asks for is in place".to_owned(),
+            )
+        } else {
+            let message = format!(
+                "the operator sees no {} kind: install the Prometheus operator, and it appears here without a restart",
+                missing.join(" and no ")
+            );
+            (
+                ConditionStatus::False,
+                Reason::PrometheusOperatorMissing,
+                message,
+            )
+        };
+        condition(ConditionType::MonitoringReady, status, reason, message)
+    }
 }
 
-fn monitoring_ready(plan: &Plan, conflict: Option<String>, missing: &[&str]) -> Condition {
-    let (status, reason, message) = if plan.monitoring.is_none() {
-        (
-            ConditionStatus::False,
-            Reason::Disabled,
-            "spec.monitoring.enabled is false".to_owned(),
-        )
-    } else if let Some(message) = conflict {
-        (ConditionStatus::False, Reason::NameConflict, message)
-    } else if missing.is_empty() {
-        (
-            ConditionStatus::True,
-            Reason::Applied,
-            "all that the spec asks for is in place".to_owned(),
-        )
-    } else {
-        let message = format!(
-            "the operator sees no {} kind: install the Prometheus operator, and it appears here without a restart",
-            missing.join(" and no ")
-        );
-        (
-            ConditionStatus::False,
-            Reason::PrometheusOperatorMissing,
-            message,
-        )
-    };
-    condition(ConditionType::MonitoringReady, status, reason, message)
+/// What keeps a child from being as it should, until somebody does something about it.
+struct Obstacle {
+    reason: Reason,
+    message: String,
 }
 
-/// What a failed write of a monitoring object says; nothing if it will soon be tried again.
-fn refused(error: &Error) -> Option<Condition> {
-    let lasting = matches!(error.category(), Category::Forbidden | Category::Rejected);
-    lasting.then(|| {
-        let message = error.chain();
-        condition(
-            ConditionType::MonitoringReady,
-            ConditionStatus::False,
-            Reason::ApiError,
-            message,
-        )
-    })
-}
+impl Obstacle {
+    fn among(faults: &[Fault<'_>]) -> Option<Self> {
+        let conflicts = faults.iter().find_map(|fault| fault.conflict);
+        let conflict = conflicts.map(|(kind, name)| Self {
+            reason: Reason::NameConflict,
+            message: format!(
+                "{kind} '{name}' exists and belongs to somebody else: rename or delete one of the two"
+            ),
+        });
+        let failures = || {
+            faults
+                .iter()
+                .find_map(|fault| Self::lasting(fault.failure?))
+        };
+        conflict.or_else(failures)
+    }
 
-fn conflict<K>(outcome: &Outcome<K>) -> Option<String> {
-    match outcome {
-        Outcome::Conflict { kind, name } => Some(format!(
-            "{kind} '{name}' exists and belongs to somebody else: rename or delete one of the two"
-        )),
-        Outcome::Unchanged
-        | Outcome::Written(_)
-        | Outcome::Absent
-        | Outcome::KindMissing
-        | Outcome::Withheld
-        | Outcome::Failed(_) => None,
+    /// What will soon be tried again is none.
+    fn lasting(error: &Error) -> Option<Self> {
+        let lasting = matches!(error.category(), Category::Forbidden | Category::Rejected);
+        lasting.then(|| Self {
+            reason: Reason::ApiError,
+            message: error.chain(),
+        })
     }
 }
 
@@ -375,6 +412,9 @@ mod tests {
             config_map: Outcome::Unchanged,
             service: Outcome::Unchanged,
             deployment: Outcome::Unchanged,
+            disruption_budget: Outcome::Unchanged,
+            autoscaler: Outcome::Absent,
+            network_policy: Outcome::Unchanged,
             service_monitor: Outcome::Unchanged,
             prometheus_rule: Outcome::Unchanged,
             dashboard: Outcome::Unchanged,
@@ -390,6 +430,38 @@ mod tests {
             pods,
             ..World::default()
         }
+    }
+
+    #[test]
+    fn where_the_spec_leaves_it_to_the_pods_what_they_say_is_the_model() {
+        let settings = Defaults::parse_from(["operator"]).settings;
+        let mut ms = service();
+        ms.spec = crate::yaml::parse(
+            "model: {source: {mlflow: {trackingUri: 'http://mlflow', model: churn, alias: champion}}}",
+        )
+        .unwrap();
+        let mut say = |said: Option<&str>| {
+            let world = World {
+                served: said.map(|version| ModelStatus {
+                    version: Some(version.to_owned()),
+                    sha256: None,
+                }),
+                ..world(COMPLETE, Vec::new())
+            };
+            let plan = validate(&ms, &world, &settings).unwrap();
+            let verdict = Verdict::Applied(&plan, &unchanged());
+            let status = status(&ms, &world, &verdict).unwrap().status;
+            let version = status.model.clone().and_then(|model| model.version);
+            ms.status = Some(status);
+            version
+        };
+        assert_eq!(say(None), None);
+        assert_eq!(say(Some("7")).as_deref(), Some("7"));
+        assert_eq!(say(None).as_deref(), Some("7"), "a pod was busy");
+        assert_eq!(say(Some("8")).as_deref(), Some("8"));
+        ms.metadata.generation = Some(4);
+        let plan = validate(&ms, &World::default(), &settings).unwrap();
+        assert_eq!(model(&ms, &World::default(), &plan).version, None);
     }
 
     fn conditions(world: &World, children: &Children<Applied>) -> Vec<Condition> {

@@ -1,5 +1,7 @@
 //! (ModelService, World) → Plan: every default resolved, every contradiction found. Pure.
 
+mod business;
+mod destination;
 mod invalid;
 mod model;
 mod monitoring;
@@ -7,8 +9,10 @@ mod resources;
 
 pub use invalid::Invalid;
 
-use crate::api::{Duration, ModelService, Quantity, SecretRef, ServerSpec};
-use crate::plan::{Identity, Image, Plan, SecretKey, Settings};
+use crate::api::{
+    AutoscalingSpec, Duration, ModelService, ModelServiceSpec, Quantity, ResourcesSpec, SecretRef,
+};
+use crate::plan::{Autoscaling, Identity, Image, NetworkAccess, Plan, SecretKey, Settings};
 use crate::world::World;
 use contract::config::{Limits, Listen, ModelConfig, SecretFile, ServerConfig};
 use contract::endpoints;
@@ -19,22 +23,67 @@ use std::net::Ipv4Addr;
 pub fn validate(ms: &ModelService, world: &World, settings: &Settings) -> Result<Plan, Invalid> {
     let spec = &ms.spec;
     let id = identity(ms);
-    let (model, model_volume) = model::model(&spec.model, &id.name, world)?;
+    let model = model::model(&spec.model, &id.name, &id.namespace, world)?;
     let api_keys = spec.server.api_keys.as_ref();
     let api_keys = api_keys.map(|keys| secret_key(&keys.secret_ref));
+    let autoscaling = spec.autoscaling.as_ref();
+    let autoscaling = autoscaling.map(|wanted| autoscaling_of(wanted, &spec.resources));
+    let autoscaling = autoscaling.transpose()?;
+    let (replicas, replicas_seen_at) = replicas(spec.replicas, world, autoscaling.as_ref());
     Ok(Plan {
-        config: server_config(model, &spec.server, api_keys.as_ref())?,
+        config: server_config(model.config, spec, api_keys.as_ref())?,
         resources: resources::resources(&spec.resources)?,
         monitoring: monitoring::monitoring(&spec.monitoring, &id, settings)?,
         image: Image {
             reference: settings.inference_image.clone(),
             pull_policy: settings.inference_image_pull_policy.clone(),
         },
-        replicas: spec.replicas,
-        model_volume,
+        replicas,
+        replicas_seen_at,
+        autoscaling,
+        network: settings.network_policies.then(|| NetworkAccess {
+            monitoring_namespaces: settings.monitoring_namespaces.clone(),
+            source: model.destination,
+        }),
+        model_volume: model.volume,
+        source_secret: model.secret,
         api_keys,
         id,
     })
+}
+
+/// What the spec says. Once there are pods, an autoscaler decides: its number is kept, so that
+/// neither its beginning nor a write of ours changes how many there are. With it comes the version
+/// of the Deployment that has it.
+fn replicas(
+    wanted: i32,
+    world: &World,
+    autoscaling: Option<&Autoscaling>,
+) -> (i32, Option<String>) {
+    let Some(Autoscaling { fewest, most, .. }) = autoscaling else {
+        return (wanted, None);
+    };
+    let deployment = world.live.deployment.as_ref();
+    let there = deployment.and_then(|found| Some((found, found.spec.as_ref()?.replicas?)));
+    match (wanted, there) {
+        (0, _) => (0, None),
+        (_, Some((found, there @ 1..))) => (there.clamp(*fewest, *most), found.resource_version()),
+        _ => (wanted.clamp(*fewest, *most), None),
+    }
+}
+
+fn autoscaling_of(
+    wanted: &AutoscalingSpec,
+    resources: &ResourcesSpec,
+) -> Result<Autoscaling, Invalid> {
+    match resources.requests.cpu {
+        Some(_) => Ok(Autoscaling {
+            fewest: wanted.min_replicas,
+            most: wanted.max_replicas,
+            cpu_utilization: wanted.cpu_utilization,
+        }),
+        None => Err(Invalid::NothingToUtilize),
+    }
 }
 
 fn identity(ms: &ModelService) -> Identity {
@@ -54,9 +103,10 @@ fn secret_key(secret: &SecretRef) -> SecretKey {
 
 fn server_config(
     model: ModelConfig,
-    server: &ServerSpec,
+    spec: &ModelServiceSpec,
     api_keys: Option<&SecretKey>,
 ) -> Result<ServerConfig, Invalid> {
+    let (server, monitoring) = (&spec.server, &spec.monitoring);
     let any = |port: endpoints::Port| (Ipv4Addr::UNSPECIFIED, port.number).into();
     Ok(ServerConfig {
         model,
@@ -74,6 +124,8 @@ fn server_config(
         api_keys: api_keys.map(|secret| SecretFile {
             file: secret.file(),
         }),
+        business_metrics: business::metrics(&monitoring.business_metrics)?,
+        compatibility: business::compatibility(&monitoring.compatibility),
         termination_log: Some(endpoints::TERMINATION_LOG.to_owned()),
         ..ServerConfig::default()
     })
@@ -101,9 +153,10 @@ mod tests {
     use super::*;
     use crate::api::Reason;
     use crate::meta;
-    use crate::plan::ModelVolume;
+    use crate::plan::{Destination, Host, ModelVolume};
     use crate::world::ModelData;
     use clap::Parser;
+    use contract::config::{MlflowVersion, ModelSource};
     use contract::labels::LoadFailure;
     use k8s_openapi::apimachinery::pkg::api::resource::Quantity as KubeQuantity;
     use rstest::rstest;
@@ -169,11 +222,11 @@ mod tests {
     #[rstest]
     #[case(
         "{}",
-        "spec.model.source: set exactly one of builtin, configMap, persistentVolumeClaim"
+        "spec.model.source: set exactly one of builtin, configMap, persistentVolumeClaim, http, s3, mlflow, image"
     )]
     #[case(
         "{builtin: {name: diabetes}, configMap: {name: a, key: b}}",
-        "spec.model.source: set exactly one of builtin, configMap, persistentVolumeClaim"
+        "spec.model.source: set exactly one of builtin, configMap, persistentVolumeClaim, http, s3, mlflow, image"
     )]
     fn a_source_that_is_not_exactly_one_is_refused(#[case] source: &str, #[case] message: &str) {
         let invalid = plan(
@@ -267,6 +320,45 @@ mod tests {
     }
 
     #[test]
+    fn what_is_fetched_comes_with_its_secret_and_whom_to_ask() {
+        let source = "{s3: {bucket: models, key: a/b.json, endpoint: 'http://minio.storage.svc:9000', secretRef: {name: keys}}}";
+        let spec = format!(
+            "{{model: {{source: {source}, sha256: {}}}}}",
+            "d".repeat(64)
+        );
+        let plan = plan(&spec, &World::default()).unwrap();
+        let secret = plan.source_secret.unwrap();
+        assert_eq!(secret.name, "keys");
+        let ModelSource::S3(found) = plan.config.model.source else {
+            panic!("{:?}", plan.config.model.source);
+        };
+        assert_eq!(found.secrets, Some(secret.folder()));
+        assert_eq!(plan.config.model.version.as_deref(), Some("dddddddd"));
+        let source = plan.network.unwrap().source;
+        let host = Host::Inside("storage".to_owned());
+        assert_eq!(source, Some(Destination { host, port: 9000 }));
+    }
+
+    #[rstest]
+    #[case("version: 3", MlflowVersion::Number(3), Some("3"))]
+    #[case("alias: champion", MlflowVersion::Alias("champion".to_owned()), None)]
+    fn a_registered_model_has_the_version_of_its_registry(
+        #[case] which: &str,
+        #[case] expected: MlflowVersion,
+        #[case] version: Option<&str>,
+    ) {
+        let spec = format!(
+            "{{model: {{source: {{mlflow: {{trackingUri: 'https://mlflow.example.com', model: churn, {which}}}}}}}}}"
+        );
+        let plan = plan(&spec, &World::default()).unwrap();
+        let ModelSource::Mlflow(found) = plan.config.model.source else {
+            panic!("{:?}", plan.config.model.source);
+        };
+        assert_eq!(found.version, expected);
+        assert_eq!(plan.config.model.version.as_deref(), version);
+    }
+
+    #[test]
     fn a_volume_leaves_the_version_to_the_pod_unless_the_spec_knows_it() {
         let source = "{persistentVolumeClaim: {claimName: models, path: a/b.json}}";
         let unknown = plan(
@@ -326,6 +418,40 @@ mod tests {
             (labels["release"].as_str(), labels["team"].as_str()),
             ("mine", "a")
         );
+    }
+
+    #[rstest]
+    #[case(
+        "{name: up, type: counter}",
+        "spec.monitoring.businessMetrics, metric \"up\": the name \"up\" is that of a standard metric"
+    )]
+    #[case(
+        "{name: a, type: counter, value: {}}",
+        "spec.monitoring.businessMetrics: metric 'a', its value: set exactly one of parameter, output, request"
+    )]
+    #[case(
+        "{name: a, type: counter, labels: [{name: le, constant: x}]}",
+        "spec.monitoring.businessMetrics, metric \"a\", label \"le\""
+    )]
+    fn business_metrics_that_cannot_be_counted_are_named(
+        #[case] metric: &str,
+        #[case] message: &str,
+    ) {
+        let monitoring = format!("monitoring: {{businessMetrics: [{metric}]}}");
+        let spec = format!("{{model: {{source: {BUILTIN}}}, {monitoring}}}");
+        let invalid = plan(&spec, &World::default()).unwrap_err();
+        let said = invalid.to_string();
+        assert!(said.starts_with(message), "{said}");
+        assert_eq!(invalid.reason(), Reason::InvalidSpec);
+    }
+
+    #[test]
+    fn objectives_leave_a_budget_without_the_digits_of_binary_fractions() {
+        let spec = format!("{{model: {{source: {BUILTIN}}}}}");
+        let plan = plan(&spec, &World::default()).unwrap();
+        let objectives = plan.monitoring.unwrap().objectives.unwrap();
+        assert_eq!((objectives.unavailable, objectives.slow), (0.001, 0.01));
+        assert_eq!(objectives.unit.seconds, 300);
     }
 
     #[test]

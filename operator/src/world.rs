@@ -1,5 +1,7 @@
 //! What the cluster was seen to hold, as far as a ModelService is concerned.
 
+use crate::api::ModelStatus;
+use crate::selection::Prometheuses;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -14,8 +16,14 @@ pub struct World {
     pub live: Live,
     /// Pods of the Deployment.
     pub pods: Vec<Arc<Pod>>,
+    /// The model that they say they serve, where the spec leaves that to them.
+    pub served: Option<ModelStatus>,
     /// Which optional kinds the API server knows.
     pub apis: Apis,
+    /// Why the Prometheus operator refuses one of the monitoring objects.
+    pub rejection: Option<String>,
+    /// Who may take the monitoring objects.
+    pub prometheuses: Prometheuses,
 }
 
 /// What is known of a model that lies in a ConfigMap.
@@ -42,6 +50,12 @@ pub struct Live {
     pub service: Option<ObjectMeta>,
     /// The Deployment, with its status.
     pub deployment: Option<Arc<Deployment>>,
+    /// The PodDisruptionBudget.
+    pub disruption_budget: Option<ObjectMeta>,
+    /// The HorizontalPodAutoscaler.
+    pub autoscaler: Option<ObjectMeta>,
+    /// The NetworkPolicy.
+    pub network_policy: Option<ObjectMeta>,
     /// The ServiceMonitor.
     pub service_monitor: Option<ObjectMeta>,
     /// The PrometheusRule.

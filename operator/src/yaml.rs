@@ -47,6 +47,12 @@ fn service(document: &Value) -> Result<ModelService> {
 
 /// Path of the first field of `given` that `understood` lacks.
 fn unknown_field(given: &Value, understood: &Value) -> Option<String> {
+    if let (Value::Array(given), Value::Array(understood)) = (given, understood) {
+        let mut items = given.iter().zip(understood).enumerate();
+        return items.find_map(|(at, (given, understood))| {
+            unknown_field(given, understood).map(|path| format!("{at}.{path}"))
+        });
+    }
     let (given, understood) = (given.as_object()?, understood.as_object()?);
     given
         .iter()

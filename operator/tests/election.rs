@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 use tower::{BoxError, service_fn};
@@ -143,6 +144,8 @@ struct Candidate {
     leadership: Leadership,
     /// Whether nothing reaches the API server.
     cut: Arc<AtomicBool>,
+    /// Whether it does not run.
+    frozen: watch::Sender<bool>,
     running: JoinHandle<()>,
     stop: tokio::sync::oneshot::Sender<()>,
 }
@@ -154,16 +157,18 @@ impl Candidate {
         let leases: Api<Lease> = Api::namespaced(client(server, &cut, weather, seed), "default");
         let mut election = Election::new(leases, "operator", format!("candidate-{seed}"), term);
         let (stop, stopped) = tokio::sync::oneshot::channel();
-        let running = tokio::spawn(async move {
+        let frozen = watch::Sender::new(false);
+        let running = tokio::spawn(unless(frozen.subscribe(), async move {
             tokio::select! {
                 () = async { loop { election.win().await; election.keep().await; } } => {}
                 _ = stopped => {}
             }
             election.release().await;
-        });
+        }));
         Self {
             leadership,
             cut,
+            frozen,
             running,
             stop,
         }
@@ -172,6 +177,20 @@ impl Candidate {
     /// As SIGKILL does: what is under way is cut off.
     fn kill(self) {
         self.running.abort();
+    }
+}
+
+/// Runs `work` unless it is frozen, as SIGSTOP and SIGCONT do.
+async fn unless(mut frozen: watch::Receiver<bool>, work: impl Future<Output = ()>) {
+    let mut work = std::pin::pin!(work);
+    loop {
+        // An error says that nobody can freeze it any more.
+        let _ = frozen.wait_for(|is_frozen| !is_frozen).await;
+        tokio::select! {
+            biased;
+            Ok(()) = frozen.changed() => {}
+            () = &mut work => return,
+        }
     }
 }
 
@@ -193,15 +212,26 @@ async fn takeover(candidates: &[Candidate]) -> Duration {
     begin.elapsed()
 }
 
+/// How a leader ends.
+#[derive(Debug, Clone, Copy)]
+enum End {
+    Killed,
+    Stopped,
+    /// It goes on after so long.
+    Frozen(Duration),
+}
+
 #[rstest]
-#[case::killed(true, 100, LEASE + PAUSE)]
-#[case::stopped(false, 100, 2 * PAUSE)]
+#[case::killed(End::Killed, 100, LEASE + PAUSE)]
+#[case::stopped(End::Stopped, 100, 2 * PAUSE)]
+#[case::frozen(End::Frozen(Duration::from_secs(30)), 100, LEASE + PAUSE)]
 #[tokio::test(start_paused = true)]
 async fn another_takes_over_in_time(
-    #[case] killed: bool,
+    #[case] end: End,
     #[case] times: u64,
     #[case] longest: Duration,
 ) {
+    let mut slowest = Duration::ZERO;
     let server = Arc::default();
     let mut candidates: Vec<_> = (0..3)
         .map(|seed| Candidate::start(&server, FAIR, seed))
@@ -210,18 +240,41 @@ async fn another_takes_over_in_time(
     for seed in 0..times {
         let mut random = Rng::with_seed(seed);
         sleep(Duration::from_secs_f64(5.0 * random.f64())).await;
-        let old = candidates.swap_remove(leader(&candidates).unwrap());
-        candidates.push(Candidate::start(&server, FAIR, 100 + seed));
-        match killed {
-            true => old.kill(),
-            false => old.stop.send(()).unwrap(),
+        let at = leader(&candidates).unwrap();
+        if let End::Frozen(_) = end {
+            candidates[at].frozen.send_replace(true);
+        } else {
+            let old = candidates.swap_remove(at);
+            candidates.push(Candidate::start(&server, FAIR, 100 + seed));
+            match end {
+                End::Killed => old.kill(),
+                _ => old.stop.send(()).unwrap(),
+            }
         }
-        let took = takeover(&candidates).await;
+        let begin = Instant::now();
+        // Until its term ends, the frozen one would lead if it ran.
+        while let End::Frozen(_) = end
+            && leader(&candidates) == Some(at)
+        {
+            sleep(LOOK).await;
+        }
+        takeover(&candidates).await;
+        let took = begin.elapsed();
+        slowest = slowest.max(took);
         assert!(
             took <= longest + Duration::from_millis(200),
             "{seed}: {took:?}"
         );
+        if let End::Frozen(pause) = end {
+            sleep(pause).await;
+            candidates[at].frozen.send_replace(false);
+            for _ in 0..20 {
+                assert_ne!(leader(&candidates), Some(at), "{seed}: it goes on leading");
+                sleep(LOOK).await;
+            }
+        }
     }
+    println!("{times} times {end:?}: another leads within {slowest:?}");
 }
 
 #[tokio::test(start_paused = true)]

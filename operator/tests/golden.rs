@@ -5,32 +5,35 @@
     reason = "a test fails by panicking"
 )]
 
+#[path = "support/dashboards.rs"]
+mod dashboards;
+#[path = "support/promtool.rs"]
+mod promtool;
+#[path = "support/settings.rs"]
+mod settings;
 #[path = "support/golden.rs"]
 mod support;
 
-use clap::Parser;
+use dashboards::{DASHBOARDS, dashboard, expressions};
+use operator::export::{self, System};
 use operator::plan::Settings;
 use operator::prometheus_operator::PrometheusRule;
-use serde_json::Value;
+use operator::render::ALERTS;
+use operator::validate::validate;
+use operator::world::World;
+use promtool::promtool;
+use serde_json::{Value, json};
+use settings::settings_of;
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::PathBuf;
 use support::{assert_golden, repository};
 
-#[derive(Parser)]
-struct Defaults {
-    #[command(flatten)]
-    settings: Settings,
-}
+/// Unit tests of rules, for promtool.
+const RULE_TESTS: [&str; 3] = ["alerts.test.yml", "model.test.yml", "objectives.test.yml"];
 
 /// The settings of an operator that is told nothing but the usual release label.
 fn settings() -> Settings {
-    Defaults::parse_from([
-        "operator",
-        "--monitor-label",
-        "release=kube-prometheus-stack",
-    ])
-    .settings
+    settings_of(&["--monitor-label", "release=kube-prometheus-stack"])
 }
 
 /// Names and texts of the examples.
@@ -92,18 +95,16 @@ fn without_monitoring_only_the_serving_objects_are_left() {
         .iter()
         .map(|object| object["kind"].as_str().unwrap().to_owned())
         .collect();
-    assert_eq!(kinds, ["ConfigMap", "Service", "Deployment"]);
-}
-
-/// Runs promtool, which `make test` puts on the PATH.
-fn promtool(arguments: &[&str], directory: &Path) {
-    let output = Command::new("promtool")
-        .args(arguments)
-        .current_dir(directory)
-        .output()
-        .expect("promtool is not on the PATH: run the tests with `make test`");
-    let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "promtool {arguments:?}:\n{text}");
+    assert_eq!(
+        kinds,
+        [
+            "ConfigMap",
+            "Service",
+            "Deployment",
+            "PodDisruptionBudget",
+            "NetworkPolicy"
+        ]
+    );
 }
 
 #[test]
@@ -121,6 +122,43 @@ fn prometheus_finds_every_rule_correct() {
     }
 }
 
+/// The files of an example, in a folder of their own.
+fn exported(name: &str, system: System) -> tempfile::TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    let (_, text) = examples().into_iter().find(|(one, _)| one == name).unwrap();
+    let ms = operator::yaml::documents(&text).unwrap().remove(0);
+    let plan = validate(&ms, &World::default(), &settings()).unwrap();
+    let targets = ["127.0.0.1:8080".to_owned(), "127.0.0.1:8081".to_owned()];
+    for file in export::files(&plan, system, &targets).unwrap() {
+        fs::write(directory.path().join(file.name), file.text).unwrap();
+    }
+    directory
+}
+
+#[test]
+fn files_for_grafana_are_the_dashboard_of_the_config_map() {
+    let directory = exported("diabetes", System::Grafana);
+    let text = fs::read_to_string(directory.path().join("default.diabetes.json")).unwrap();
+    let dashboard: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(dashboard["title"], "ModelService / default / diabetes");
+}
+
+#[test]
+#[ignore = "needs promtool: make test"]
+fn prometheus_takes_the_files_that_are_written_for_it() {
+    let directory = exported("diabetes", System::Prometheus);
+    let config = "rule_files: ['*.rules.yml']\nscrape_config_files: ['*.scrape.yml']\n";
+    fs::write(directory.path().join("prometheus.yml"), config).unwrap();
+    promtool(&["check", "config", "prometheus.yml"], directory.path());
+    let scrape = fs::read_to_string(directory.path().join("default.diabetes.scrape.yml")).unwrap();
+    let scrape: Value = operator::yaml::parse(&scrape).unwrap();
+    let labels = &scrape["scrape_configs"][0]["static_configs"][0]["labels"];
+    assert_eq!(
+        *labels,
+        json!({"namespace": "default", "modelservice": "diabetes"})
+    );
+}
+
 #[test]
 #[ignore = "needs promtool: make test"]
 fn alerts_fire_when_they_should_and_are_silent_when_not() {
@@ -131,7 +169,79 @@ fn alerts_fire_when_they_should_and_are_silent_when_not() {
         .unwrap();
     let groups = serde_json::to_string(&rules(&name, &text).spec).unwrap();
     fs::write(directory.path().join("diabetes.rules.json"), groups).unwrap();
-    let tests = fs::read_to_string(repository("operator/tests/rules/alerts.test.yml")).unwrap();
-    fs::write(directory.path().join("alerts.test.yml"), tests).unwrap();
-    promtool(&["test", "rules", "alerts.test.yml"], directory.path());
+    for file in RULE_TESTS {
+        let tests = repository("operator/tests/rules").join(file);
+        fs::copy(tests, directory.path().join(file)).unwrap();
+        promtool(&["test", "rules", file], directory.path());
+    }
+}
+
+#[test]
+fn every_alert_is_tested_to_fire_and_to_resolve() {
+    let text = RULE_TESTS.map(|file| {
+        let path = repository("operator/tests/rules").join(file);
+        fs::read_to_string(path).unwrap()
+    });
+    let tests = text.concat();
+    for alert in ALERTS {
+        let (fires, silent) = (
+            format!("alertname: {}\n", alert.name),
+            format!("alertname: {}, exp_alerts: []", alert.name),
+        );
+        assert!(
+            tests.contains(&fires),
+            "{} is never seen to fire",
+            alert.name
+        );
+        assert!(
+            tests.contains(&silent),
+            "{} is never seen silent",
+            alert.name
+        );
+    }
+}
+
+#[test]
+#[ignore = "needs promtool: make test"]
+fn alerts_about_the_operator_fire_when_they_should_and_are_silent_when_not() {
+    let directory = tempfile::tempdir().unwrap();
+    let rules = fs::read_to_string(repository("charts/modelservice-operator/rules.yaml")).unwrap();
+    let rules = rules.replace("RUNBOOK_BASE_URL", &settings().runbook_base_url);
+    fs::write(directory.path().join("operator.rules.yml"), rules).unwrap();
+    let file = "operator.rules.yml";
+    let check = ["check", "rules", "--lint=all", "--lint-fatal", file];
+    promtool(&check, directory.path());
+    let tests = repository("operator/tests/rules/operator.test.yml");
+    fs::copy(tests, directory.path().join("operator.test.yml")).unwrap();
+    promtool(&["test", "rules", "operator.test.yml"], directory.path());
+}
+
+/// What stands for Grafana's variables; longer names come first, as they contain others.
+const VARIABLES: [(&str, &str); 5] = [
+    ("$__rate_interval", "5m"),
+    ("$__range", "1h"),
+    ("$namespace", "default"),
+    ("$modelservice", "diabetes"),
+    ("$feature", "Glucose|BMI"),
+];
+
+#[test]
+#[ignore = "needs promtool: make test"]
+fn prometheus_understands_every_query_of_the_dashboards() {
+    let all = DASHBOARDS
+        .map(|file| expressions(&dashboard(file)))
+        .concat();
+    let rules = all.iter().enumerate().map(|(at, expression)| {
+        let replace = |text: String, (name, value): &(&str, &str)| text.replace(name, value);
+        let expr = VARIABLES.iter().fold(expression.clone(), replace);
+        assert!(!expr.replace("\"$1\"", "").contains('$'), "{expr}");
+        json!({"record": format!("dashboards:query_{at}"), "expr": expr})
+    });
+    let rules: Vec<_> = rules.collect();
+    assert!(rules.len() > 80, "the queries are gone");
+    let directory = tempfile::tempdir().unwrap();
+    let text = json!({"groups": [{"name": "dashboards", "rules": rules}]}).to_string();
+    fs::write(directory.path().join("queries.json"), text).unwrap();
+    let check = ["check", "rules", "--lint=none", "queries.json"];
+    promtool(&check, directory.path());
 }

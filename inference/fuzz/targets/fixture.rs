@@ -8,7 +8,7 @@ use inference::model::Batch;
 use inference::serve::decode::{Rows, decode};
 use inference::serve::error::Error;
 use inference::serve::job::{Deadline, Job};
-use inference::serve::served::Served;
+use inference::serve::served::{Current, Served};
 use inference::serve::signature::Signature;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -52,12 +52,18 @@ fn served(model: LoadedModel) -> Arc<Served> {
 
 /// A request to the built-in model.
 pub(crate) fn job() -> Job {
-    Job::new(Arc::clone(&COMPLETE), Deadline::after(Duration::MAX))
+    Job::new(
+        Current::from(Arc::clone(&COMPLETE)),
+        Deadline::after(Duration::MAX),
+    )
 }
 
 /// A request to the built-in model that can do without its second feature.
 pub(crate) fn filling_job() -> Job {
-    Job::new(Arc::clone(&FILLING), Deadline::after(Duration::MAX))
+    Job::new(
+        Current::from(Arc::clone(&FILLING)),
+        Deadline::after(Duration::MAX),
+    )
 }
 
 /// What is refused is the client's fault, and said in a few words.

@@ -8,6 +8,7 @@ use axum::body::Body;
 use axum::extract::Request;
 use bytes::{Bytes, BytesMut};
 use contract::config::Limits;
+use futures::FutureExt as _;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::Body as _;
 use std::pin::pin;
@@ -62,6 +63,12 @@ impl Admission {
         self.budget.clone()
     }
 
+    /// Whether a permit could be had now: enough for work that is done before another request is
+    /// looked at, of which there is never more than there are cores.
+    pub fn has_room(&self) -> bool {
+        self.working.available_permits() > 0
+    }
+
     /// A permit to work on a request, after a wait in a short queue if need be.
     ///
     /// # Errors
@@ -91,7 +98,11 @@ impl Admission {
         if size.lower() > self.body_bytes {
             return Err(Error::BodyTooLarge(self.body_bytes));
         }
-        let reading = self.gather(Limited::new(body, self.largest()));
+        let mut reading = pin!(self.gather(Limited::new(body, self.largest())));
+        // Most bodies come with their head: they need no clock.
+        if let Some(outcome) = reading.as_mut().now_or_never() {
+            return outcome;
+        }
         match timeout(deadline.left(), reading).await {
             Ok(outcome) => outcome,
             Err(_) => Err(Error::SlowBody(deadline.length())),

@@ -2,22 +2,26 @@
 
 use super::access::Access;
 use super::admission::Admission;
+use super::business::{Business, Visit};
 use super::error::Error;
 use super::health::{self, Health};
 use super::job::Deadline;
 use super::metrics::Metrics;
 use super::open_inference::statistics::Answered;
-use super::served::Served;
-use super::track::TrackLayer;
-use super::{compression, docs, feedback, kserve_v1, mlflow, open_inference, predict};
+use super::served::{Current, Served};
+use super::track::Tracked;
+use super::{compression, docs, feedback, kserve_v1, mlflow, open_inference, page, predict};
 use crate::load::LoadedModel;
 use arc_swap::ArcSwap;
 use axum::Router;
+use axum::handler::Handler;
 use axum::middleware::from_fn;
-use axum::routing::{MethodRouter, any, get, post};
+use axum::routing::{self, MethodRouter};
+use contract::business::BusinessMetric;
+use contract::compatibility::Compatibility;
 use contract::config::{Limits, ModelConfig};
 use contract::labels::Endpoint;
-use http::{Method, Uri};
+use http::{Extensions, Method, Uri};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
@@ -74,6 +78,12 @@ impl App {
         })
     }
 
+    /// The same, for as long as the process lives: copies of the reference cost requests nothing,
+    /// while counting them would have all cores write to one place.
+    pub fn share(self) -> &'static Self {
+        Box::leak(Box::new(self))
+    }
+
     /// Until when a request that begins now must be answered.
     pub fn deadline(&self) -> Deadline {
         Deadline::after(Duration::from_millis(self.limits.request_timeout_ms))
@@ -109,9 +119,35 @@ impl App {
         Self { access, ..self }
     }
 
+    /// The same, counting `metrics` too, which [`contract::business::check`] has admitted.
+    ///
+    /// # Errors
+    /// If it should not have.
+    pub fn counting(mut self, metrics: &[BusinessMetric]) -> Result<Self, prometheus::Error> {
+        if !metrics.is_empty() {
+            let business = Business::new(metrics)?;
+            business.expect(&self.served().signature);
+            self.metrics.business = Some(business);
+        }
+        Ok(self)
+    }
+
+    /// The same, showing its metrics under the names of `systems` too.
+    #[must_use]
+    pub fn speaking(mut self, systems: &[Compatibility]) -> Self {
+        self.metrics.compatibility = systems.to_vec();
+        self
+    }
+
+    /// What metrics of the user's own note about the request with `extensions`, if there are any.
+    pub fn visit(&self, extensions: &Extensions) -> Option<Arc<Visit>> {
+        self.metrics.business.as_ref()?;
+        extensions.get().cloned()
+    }
+
     /// The model that is served at this moment: one request looks once.
-    pub fn served(&self) -> Arc<Served> {
-        self.served.load_full()
+    pub fn served(&self) -> Current {
+        self.served.load()
     }
 
     /// From now on serves `model`, which took `load_time` to load, or will once it is no longer
@@ -126,6 +162,9 @@ impl App {
     ) -> Result<(), prometheus::Error> {
         let mut served = Served::new(model, self.limits)?;
         served.before = Answered::so_far(&self.metrics.http);
+        if let Some(business) = &self.metrics.business {
+            business.expect(&served.signature);
+        }
         self.served.store(Arc::new(served));
         self.metrics.load.succeeded(load_time);
         Ok(())
@@ -133,29 +172,33 @@ impl App {
 }
 
 /// Everything that the server answers.
-pub fn router(app: Arc<App>) -> Router {
-    let unknown = track(&app, Endpoint::Other, any(no_route));
-    routes()
-        .into_iter()
-        .fold(Router::new(), |router, (path, endpoint, handlers)| {
-            let handlers = match endpoint {
-                // Shares its path with V1Model, which answers all other methods.
-                Endpoint::V1Predict => handlers,
-                _ => handlers.fallback(wrong_method),
-            };
-            router.route(path, track(&app, endpoint, handlers))
-        })
-        .fallback_service(unknown.with_state(Arc::clone(&app)))
-        .with_state(app)
+pub fn router(app: &'static App) -> Router {
+    let unknown = Tracked {
+        endpoint: Endpoint::Other,
+        handler: no_route,
+    };
+    let routes = routes().into_iter();
+    let router = routes.fold(Router::new(), |router, (path, endpoint, handlers)| {
+        let handler = wrong_method;
+        let handlers = match endpoint {
+            // Shares its path with V1Model, which answers all other methods.
+            Endpoint::V1Predict => handlers,
+            _ => handlers.fallback(Tracked { endpoint, handler }),
+        };
+        router.route(path, handlers)
+    });
+    router.fallback(unknown).with_state(app)
 }
 
-/// The same metrics and health for a listener of their own.
-pub fn admin_router(app: Arc<App>) -> Router {
+/// The same metrics, health and live page for a listener of their own.
+pub fn admin_router(app: &'static App) -> Router {
     use contract::endpoints::{LIVEZ, METRICS, READYZ};
     Router::new()
-        .route(METRICS, get(health::metrics))
-        .route(LIVEZ, get(health::livez))
-        .route(READYZ, get(health::readyz))
+        .route(METRICS, routing::get(health::metrics))
+        .route(LIVEZ, routing::get(health::livez))
+        .route(READYZ, routing::get(health::readyz))
+        .route("/", routing::get(page::page))
+        .route("/page/{file}", routing::get(page::asset))
         .fallback(no_route)
         .layer(from_fn(compression::layer))
         .with_state(app)
@@ -167,56 +210,61 @@ pub fn paths() -> impl Iterator<Item = (&'static str, Endpoint)> {
     routes.map(|(path, endpoint, _)| (path, endpoint))
 }
 
-type Route = (&'static str, Endpoint, MethodRouter<Arc<App>>);
+type Route = (&'static str, Endpoint, MethodRouter<&'static App>);
 
 #[rustfmt::skip]
 fn routes() -> Vec<Route> {
     use {kserve_v1 as v1, open_inference as v2};
     vec![
-        ("/predict", Endpoint::Predict, post(predict::predict)),
-        ("/feedback", Endpoint::Feedback, post(feedback::feedback)),
-        ("/health", Endpoint::Health, get(health::health)),
-        ("/docs", Endpoint::Docs, get(docs::page)),
-        ("/docs/{file}", Endpoint::Docs, get(docs::asset)),
-        ("/openapi.json", Endpoint::OpenApi, get(docs::openapi)),
-        ("/metrics", Endpoint::Metrics, get(health::metrics)),
-        ("/", Endpoint::Root, get(v1::alive)),
-        ("/v1/models", Endpoint::V1Models, get(v1::models)),
-        ("/v1/models/{model}", Endpoint::V1Model, get(v1::model)),
-        ("/v1/models/{model}", Endpoint::V1Predict, post(v1::predict)),
-        (
-            "/invocations",
-            Endpoint::Invocations,
-            post(mlflow::invocations),
-        ),
-        ("/ping", Endpoint::Ping, get(mlflow::ping)),
-        ("/version", Endpoint::Version, get(mlflow::version)),
-        ("/v2", Endpoint::V2Server, get(v2::server)),
-        ("/v2/", Endpoint::V2Server, get(v2::server)),
-        ("/v2/health/live", Endpoint::V2Live, get(v2::live)),
-        ("/v2/health/ready", Endpoint::V2Ready, get(v2::ready)),
-        ("/v2/models", Endpoint::V2Models, get(v2::models)),
-        ("/v2/models/stats", Endpoint::V2Stats, get(v2::stats)),
-        ("/v2/models/{model}", Endpoint::V2Model, get(v2::model)),
-        ("/v2/models/{model}/ready", Endpoint::V2ModelReady, get(v2::model_ready)),
-        ("/v2/models/{model}/stats", Endpoint::V2Stats, get(v2::stats)),
-        ("/v2/models/{model}/infer", Endpoint::V2Infer, post(v2::infer)),
-        ("/v2/models/{model}/versions/{version}", Endpoint::V2Model, get(v2::model)),
-        ("/v2/models/{model}/versions/{version}/ready", Endpoint::V2ModelReady, get(v2::model_ready)),
-        ("/v2/models/{model}/versions/{version}/stats", Endpoint::V2Stats, get(v2::stats)),
-        ("/v2/models/{model}/versions/{version}/infer", Endpoint::V2Infer, post(v2::infer)),
-        ("/v2/repository/index", Endpoint::V2Index, post(v2::index)),
-        ("/v2/repository/models/{model}/load", Endpoint::V2Load, post(v2::load)),
-        ("/v2/repository/models/{model}/unload", Endpoint::V2Unload, post(v2::unload)),
+        post("/predict", Endpoint::Predict, predict::predict),
+        post("/feedback", Endpoint::Feedback, feedback::feedback),
+        get("/health", Endpoint::Health, health::health),
+        get("/docs", Endpoint::Docs, docs::page),
+        get("/docs/{file}", Endpoint::Docs, docs::asset),
+        get("/openapi.json", Endpoint::OpenApi, docs::openapi),
+        get("/metrics", Endpoint::Metrics, health::metrics),
+        get("/", Endpoint::Root, page::root),
+        get("/page/{file}", Endpoint::Root, page::asset),
+        get("/v1/models", Endpoint::V1Models, v1::models),
+        get("/v1/models/{model}", Endpoint::V1Model, v1::model),
+        post("/v1/models/{model}", Endpoint::V1Predict, v1::predict),
+        post("/invocations", Endpoint::Invocations, mlflow::invocations),
+        get("/ping", Endpoint::Ping, mlflow::ping),
+        get("/version", Endpoint::Version, mlflow::version),
+        get("/v2", Endpoint::V2Server, v2::server),
+        get("/v2/", Endpoint::V2Server, v2::server),
+        get("/v2/health/live", Endpoint::V2Live, v2::live),
+        get("/v2/health/ready", Endpoint::V2Ready, v2::ready),
+        get("/v2/models", Endpoint::V2Models, v2::models),
+        get("/v2/models/stats", Endpoint::V2Stats, v2::stats),
+        get("/v2/models/{model}", Endpoint::V2Model, v2::model),
+        get("/v2/models/{model}/ready", Endpoint::V2ModelReady, v2::model_ready),
+        get("/v2/models/{model}/stats", Endpoint::V2Stats, v2::stats),
+        post("/v2/models/{model}/infer", Endpoint::V2Infer, v2::infer),
+        get("/v2/models/{model}/versions/{version}", Endpoint::V2Model, v2::model),
+        get("/v2/models/{model}/versions/{version}/ready", Endpoint::V2ModelReady, v2::model_ready),
+        get("/v2/models/{model}/versions/{version}/stats", Endpoint::V2Stats, v2::stats),
+        post("/v2/models/{model}/versions/{version}/infer", Endpoint::V2Infer, v2::infer),
+        post("/v2/repository/index", Endpoint::V2Index, v2::index),
+        post("/v2/repository/models/{model}/load", Endpoint::V2Load, v2::load),
+        post("/v2/repository/models/{model}/unload", Endpoint::V2Unload, v2::unload),
     ]
 }
 
-fn track(
-    app: &Arc<App>,
-    endpoint: Endpoint,
-    handlers: MethodRouter<Arc<App>>,
-) -> MethodRouter<Arc<App>> {
-    handlers.layer(TrackLayer::new(Arc::clone(app), endpoint))
+fn get<T, H>(path: &'static str, endpoint: Endpoint, handler: H) -> Route
+where
+    T: 'static,
+    H: Handler<T, &'static App>,
+{
+    (path, endpoint, routing::get(Tracked { endpoint, handler }))
+}
+
+fn post<T, H>(path: &'static str, endpoint: Endpoint, handler: H) -> Route
+where
+    T: 'static,
+    H: Handler<T, &'static App>,
+{
+    (path, endpoint, routing::post(Tracked { endpoint, handler }))
 }
 
 async fn no_route(uri: Uri) -> Error {

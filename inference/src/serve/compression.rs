@@ -7,6 +7,7 @@ pub use deflate::{SMALLEST, compress, layer};
 pub use inflate::inflate;
 
 use super::error::Error;
+use super::negotiation::quality;
 use http::HeaderMap;
 use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING};
 
@@ -106,23 +107,6 @@ impl Wishes {
     fn of(&self, coding: Coding) -> u16 {
         let wish = self.codings[coding as usize];
         wish.or(self.rest).unwrap_or(0)
-    }
-}
-
-/// Of `q=0.8`, 800; 1000 if there is none; 0 if it is nonsense.
-fn quality(parameters: &str) -> u16 {
-    let Some((name, value)) = parameters.split_once('=') else {
-        return if parameters.trim().is_empty() {
-            1000
-        } else {
-            0
-        };
-    };
-    match value.trim().parse::<f32>() {
-        Ok(value) if name.trim().eq_ignore_ascii_case("q") && (0.0..=1.0).contains(&value) => {
-            (value * 1000.0).round() as u16
-        }
-        _ => 0,
     }
 }
 

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use utoipa_swagger_ui::{Config, SwaggerFile};
 
 /// `GET /openapi.json`
-pub async fn openapi(State(app): State<Arc<App>>) -> Response {
+pub async fn openapi(State(app): State<&'static App>) -> Response {
     let served = app.served();
     let document = served
         .openapi

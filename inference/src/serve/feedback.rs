@@ -1,5 +1,7 @@
 //! `POST /feedback`: ground truth, scored by the prediction ids alone.
 
+mod lines;
+
 use super::app::App;
 use super::error::{Error, json};
 use super::job::Job;
@@ -19,7 +21,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
-use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 /// Largest error that is believed: its square can be summed up 10^100 times over.
@@ -65,13 +66,21 @@ struct Rejected {
 ///
 /// # Errors
 /// Whatever is wrong with the request as a whole, see [`Error`].
-pub async fn feedback(State(app): State<Arc<App>>, request: Request) -> Result<Response, Error> {
-    work::run(&app, app.served(), Endpoint::Feedback, request, answer).await
+pub async fn feedback(
+    State(app): State<&'static App>,
+    request: Request,
+) -> Result<Response, Error> {
+    let answer = match lines::expected(request.headers()) {
+        true => lines::answer,
+        false => answer,
+    };
+    work::run(app, app.served(), Endpoint::Feedback, request, answer).await
 }
 
 fn answer(served: &Job, body: &[u8]) -> Result<Response, Error> {
     let truths = decode(body, served.max_rows())?;
-    Ok(respond(&judge(served, truths, SystemTime::now())))
+    let verdict = judge(served, truths, SystemTime::now());
+    Ok(respond(&verdict, verdict.error.clone()))
 }
 
 /// One object or a list of them, each still to be judged.
@@ -101,29 +110,14 @@ fn list(body: &[u8], max_rows: usize) -> Result<Vec<&RawValue>, Error> {
 }
 
 fn judge(served: &Served, rows: Vec<&RawValue>, now: SystemTime) -> Verdict {
-    let metrics = &served.metrics.feedback;
-    let (mut squares, mut measured) = (0.0, 0.0);
+    let mut batch = Batch::new(served, now);
     let mut rejected = Vec::new();
-    let received = rows.len();
     for (row, truth) in rows.into_iter().enumerate() {
-        match score(served, truth, now) {
-            Ok((scored, delay)) => {
-                metrics.accepted(scored, delay, now);
-                if let Some(residual) = residual(served, scored) {
-                    squares += residual * residual;
-                    measured += 1.0;
-                }
-            }
-            Err(refusal) => {
-                metrics.rejected(refusal.reason);
-                rejected.push(refusal.of(row));
-            }
+        if let Err(refusal) = batch.take(truth.get().as_bytes()) {
+            rejected.push(refusal.of(row));
         }
     }
-    if measured > 0.0 {
-        metrics.batch((squares / measured).sqrt());
-    }
-    let accepted = received - rejected.len();
+    let accepted = batch.finish();
     Verdict {
         error: match &rejected[..] {
             [first, ..] if accepted == 0 => {
@@ -137,8 +131,9 @@ fn judge(served: &Served, rows: Vec<&RawValue>, now: SystemTime) -> Verdict {
     }
 }
 
-fn respond(verdict: &Verdict) -> Response {
-    let failure = verdict.error.clone().map(Error::Invalid);
+/// The answer `verdict`; with status 400 if there is an `error`.
+fn respond(verdict: &impl Serialize, error: Option<String>) -> Response {
+    let failure = error.map(Error::Invalid);
     let (status, kind) = match failure.as_ref().map(Error::class) {
         Some((status, _, kind)) => (status, Some(kind)),
         None => (StatusCode::OK, None),
@@ -152,8 +147,57 @@ fn respond(verdict: &Verdict) -> Response {
     response
 }
 
-fn score(served: &Served, row: &RawValue, now: SystemTime) -> Result<(Scored, Duration), Refusal> {
-    let truth: Truth<'_> = object::from_slice(row.get().as_bytes()).map_err(|_| Refusal {
+/// Rows that came in one request.
+struct Batch<'a> {
+    served: &'a Served,
+    now: SystemTime,
+    accepted: usize,
+    /// Rows whose error is a number, and the sum of its squares.
+    measured: f64,
+    squares: f64,
+}
+
+impl<'a> Batch<'a> {
+    const fn new(served: &'a Served, now: SystemTime) -> Self {
+        Self {
+            served,
+            now,
+            accepted: 0,
+            measured: 0.0,
+            squares: 0.0,
+        }
+    }
+
+    /// Counts one row.
+    fn take(&mut self, row: &[u8]) -> Result<(), Refusal> {
+        self.count(score(self.served, row, self.now))
+    }
+
+    /// Counts what became of one row.
+    fn count(&mut self, judged: Result<(Scored, Duration), Refusal>) -> Result<(), Refusal> {
+        let metrics = &self.served.metrics.feedback;
+        let (scored, delay) = judged.inspect_err(|refusal| metrics.rejected(refusal.reason))?;
+        metrics.accepted(scored, delay, self.now);
+        self.accepted += 1;
+        if let Some(residual) = residual(self.served, scored) {
+            self.squares += residual * residual;
+            self.measured += 1.0;
+        }
+        Ok(())
+    }
+
+    /// Counts the batch as such; gives back how many of its rows were accepted.
+    fn finish(self) -> usize {
+        if self.measured > 0.0 {
+            let rmse = (self.squares / self.measured).sqrt();
+            self.served.metrics.feedback.batch(rmse);
+        }
+        self.accepted
+    }
+}
+
+fn score(served: &Served, row: &[u8], now: SystemTime) -> Result<(Scored, Duration), Refusal> {
+    let truth: Truth<'_> = object::from_slice(row).map_err(|_| Refusal {
         reason: FeedbackRejection::Malformed,
         message: EXPECTED.to_owned(),
     })?;

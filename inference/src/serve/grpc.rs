@@ -26,14 +26,13 @@ pub(super) use status::respond;
 use super::app::App;
 use super::error::Error;
 use super::tls::Acceptor;
-use super::track::TrackLayer;
+use super::track::{TrackLayer, Tracked};
 use anyhow::Context as _;
 use axum::response::Response;
-use axum::routing::{MethodRouter, any, any_service};
+use axum::routing::{MethodRouter, any_service};
 use axum::{Router, middleware};
 use contract::labels::Endpoint;
 use http::{Method, Uri};
-use std::sync::Arc;
 use tokio::net::TcpListener;
 use tonic_health::server::HealthReporter;
 use unary::{quick, unary};
@@ -57,7 +56,7 @@ pub struct Server {
     tls: Option<Acceptor>,
     router: Router,
     reporter: HealthReporter,
-    app: Arc<App>,
+    app: &'static App,
 }
 
 impl Server {
@@ -68,11 +67,11 @@ impl Server {
     pub fn new(
         listener: std::net::TcpListener,
         tls: Option<Acceptor>,
-        app: &Arc<App>,
+        app: &'static App,
     ) -> anyhow::Result<Self> {
         let (reporter, health) = tonic_health::server::health_reporter();
         let health = health.max_decoding_message_size(LARGEST_QUESTION);
-        let whole = middleware::from_fn_with_state(Arc::clone(app), unary::whole);
+        let whole = middleware::from_fn_with_state(app, unary::whole);
         let listener = TcpListener::from_std(listener).context("cannot listen to gRPC")?;
         let router = router(app)?.route(
             "/grpc.health.v1.Health/{method}",
@@ -83,7 +82,7 @@ impl Server {
             tls,
             router,
             reporter,
-            app: Arc::clone(app),
+            app,
         })
     }
 
@@ -98,44 +97,41 @@ impl Server {
     }
 }
 
-fn router(app: &Arc<App>) -> anyhow::Result<Router> {
-    let methods = methods()
-        .into_iter()
-        .fold(Router::new(), |router, (name, endpoint, method)| {
-            let method = method.fallback(wrong_method);
-            router.route(&format!("/{SERVICE}/{name}"), track(app, endpoint, method))
-        });
-    let unknown = track(app, Endpoint::Other, any(unknown));
-    let router = methods
-        .fallback_service(unknown.with_state(Arc::clone(app)))
-        .with_state(Arc::clone(app));
+fn router(app: &'static App) -> anyhow::Result<Router> {
+    let methods = methods().into_iter();
+    let router = methods.fold(Router::new(), |router, (name, endpoint, method)| {
+        let handler = wrong_method;
+        let method = method.fallback(Tracked { endpoint, handler });
+        router.route(&format!("/{SERVICE}/{name}"), method)
+    });
+    let unknown = Tracked {
+        endpoint: Endpoint::Other,
+        handler: unknown,
+    };
+    let router = router.fallback(unknown).with_state(app);
     reflection::routes(app).map(|reflection| router.merge(reflection))
 }
 
 /// Every method of [`SERVICE`].
 #[rustfmt::skip]
-fn methods() -> Vec<(&'static str, Endpoint, MethodRouter<Arc<App>>)> {
+fn methods() -> Vec<unary::Method> {
     use Endpoint::{GrpcHealth, GrpcInfer, GrpcMetadata, GrpcRepository};
     vec![
-        ("ServerLive", GrpcHealth, quick(GrpcHealth, calls::server_live)),
-        ("ServerReady", GrpcHealth, quick(GrpcHealth, calls::server_ready)),
-        ("ModelReady", GrpcHealth, quick(GrpcHealth, calls::model_ready)),
-        ("ServerMetadata", GrpcMetadata, quick(GrpcMetadata, calls::server_metadata)),
-        ("ModelMetadata", GrpcMetadata, quick(GrpcMetadata, calls::model_metadata)),
-        ("ModelStatistics", GrpcMetadata, quick(GrpcMetadata, calls::model_statistics)),
-        ("ModelInfer", GrpcInfer, unary(GrpcInfer, infer::model_infer)),
-        ("RepositoryIndex", GrpcRepository, quick(GrpcRepository, calls::repository_index)),
-        ("RepositoryModelLoad", GrpcRepository, unary(GrpcRepository, calls::load)),
-        ("RepositoryModelUnload", GrpcRepository, quick(GrpcRepository, calls::unload)),
+        quick("ServerLive", GrpcHealth, calls::server_live),
+        quick("ServerReady", GrpcHealth, calls::server_ready),
+        quick("ModelReady", GrpcHealth, calls::model_ready),
+        quick("ServerMetadata", GrpcMetadata, calls::server_metadata),
+        quick("ModelMetadata", GrpcMetadata, calls::model_metadata),
+        quick("ModelStatistics", GrpcMetadata, calls::model_statistics),
+        unary("ModelInfer", GrpcInfer, infer::model_infer),
+        quick("RepositoryIndex", GrpcRepository, calls::repository_index),
+        unary("RepositoryModelLoad", GrpcRepository, calls::load),
+        quick("RepositoryModelUnload", GrpcRepository, calls::unload),
     ]
 }
 
-fn track<S: Clone + Send + Sync + 'static>(
-    app: &Arc<App>,
-    endpoint: Endpoint,
-    methods: MethodRouter<S>,
-) -> MethodRouter<S> {
-    methods.layer(TrackLayer::new(Arc::clone(app), endpoint))
+fn track(app: &'static App, endpoint: Endpoint, service: MethodRouter) -> MethodRouter {
+    service.layer(TrackLayer { app, endpoint })
 }
 
 async fn unknown(uri: Uri) -> Response {

@@ -9,7 +9,6 @@ use axum::extract::State;
 use axum::response::Response;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, StatusCode};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
@@ -122,14 +121,15 @@ pub fn check_ready(app: &App, served: &Served) -> Result<(), &'static str> {
 }
 
 /// `GET /health`: for people.
-pub async fn health(State(app): State<Arc<App>>) -> Response {
+pub async fn health(State(app): State<&'static App>) -> Response {
     let served = app.served();
-    let ready = check_ready(&app, &served);
+    let ready = check_ready(app, &served);
     let model = &served.model;
     let body = serde_json::json!({
         "status": ready.err().unwrap_or("ok"),
         "model": model.name,
         "version": model.version,
+        "sha256": model.sha256,
         "algorithm": model.manifest.algorithm,
         "task": model.manifest.task,
         "uptime_seconds": app.started.elapsed().as_secs(),
@@ -138,7 +138,7 @@ pub async fn health(State(app): State<Arc<App>>) -> Response {
 }
 
 /// `GET /livez`: 200 while the serving runtime and predictions make progress.
-pub async fn livez(State(app): State<Arc<App>>) -> (StatusCode, &'static str) {
+pub async fn livez(State(app): State<&'static App>) -> (StatusCode, &'static str) {
     match app.health.is_live() {
         true => (StatusCode::OK, "ok\n"),
         false => (
@@ -149,8 +149,8 @@ pub async fn livez(State(app): State<Arc<App>>) -> (StatusCode, &'static str) {
 }
 
 /// `GET /readyz`: 200 while a known row is predicted as ever, and the server is not draining.
-pub async fn readyz(State(app): State<Arc<App>>) -> (StatusCode, &'static str) {
-    let ready = check_ready(&app, &app.served());
+pub async fn readyz(State(app): State<&'static App>) -> (StatusCode, &'static str) {
+    let ready = check_ready(app, &app.served());
     (status(ready.is_ok()), ready.err().unwrap_or("ok\n"))
 }
 
@@ -159,7 +159,10 @@ pub async fn readyz(State(app): State<Arc<App>>) -> (StatusCode, &'static str) {
 /// # Errors
 /// `Unauthorized` without the token, where there is one; `Internal` if the metrics cannot be
 /// written.
-pub async fn metrics(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Response, Error> {
+pub async fn metrics(
+    State(app): State<&'static App>,
+    headers: HeaderMap,
+) -> Result<Response, Error> {
     app.access.admit_scraper(&headers)?;
     let text = app
         .metrics

@@ -1,8 +1,9 @@
 //! One request, as those see it who answer it: the model, until when an answer is of use, and
 //! whether anybody still waits for it.
 
+use super::business::Visit;
 use super::error::Error;
-use super::served::Served;
+use super::served::{Current, Served};
 use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -33,11 +34,11 @@ impl Deadline {
     }
 
     /// # Errors
-    /// `Deadline` if nothing is left.
-    pub fn check(self) -> Result<(), Error> {
-        match self.left() {
-            Duration::ZERO => Err(Error::Deadline(self.length)),
-            _ => Ok(()),
+    /// `Deadline` if nothing is left of it at `now`.
+    fn check(self, now: Instant) -> Result<(), Error> {
+        match now.saturating_duration_since(self.begin) < self.length {
+            true => Ok(()),
+            false => Err(Error::Deadline(self.length)),
         }
     }
 }
@@ -45,10 +46,11 @@ impl Deadline {
 /// A request that is being answered.
 #[derive(Debug)]
 pub struct Job {
-    served: Arc<Served>,
+    served: Current,
     deadline: Deadline,
     /// None as long as it cannot be abandoned.
     abandoned: Option<Arc<AtomicBool>>,
+    visit: Option<Arc<Visit>>,
 }
 
 /// Abandons a job when dropped, which is when nobody waits for its answer any more.
@@ -57,12 +59,24 @@ pub struct Waiting(Arc<AtomicBool>);
 
 impl Job {
     /// A request to `served`.
-    pub fn new(served: Arc<Served>, deadline: Deadline) -> Self {
+    pub fn new(served: Current, deadline: Deadline) -> Self {
         Self {
             served,
             deadline,
             abandoned: None,
+            visit: None,
         }
+    }
+
+    /// The same, noted in `visit`.
+    #[must_use]
+    pub fn noted(self, visit: Option<Arc<Visit>>) -> Self {
+        Self { visit, ..self }
+    }
+
+    /// What metrics of the user's own note about the request, if there are any.
+    pub fn visit(&self) -> Option<&Visit> {
+        self.visit.as_deref()
     }
 
     /// Somebody who waits for the answer.
@@ -70,16 +84,16 @@ impl Job {
         Waiting(Arc::clone(self.abandoned.get_or_insert_default()))
     }
 
-    /// Whether an answer is of use: looked at before work that takes long, and before a prediction
-    /// is counted.
+    /// Whether an answer is of use at `now`: looked at before work that takes long, and before a
+    /// prediction is counted.
     ///
     /// # Errors
     /// `Cancelled` or `Deadline`.
-    pub fn check(&self) -> Result<(), Error> {
+    pub fn check(&self, now: Instant) -> Result<(), Error> {
         let abandoned = self.abandoned.as_ref();
         match abandoned.is_some_and(|abandoned| abandoned.load(Ordering::Relaxed)) {
             true => Err(Error::Cancelled),
-            false => self.deadline.check(),
+            false => self.deadline.check(now),
         }
     }
 }

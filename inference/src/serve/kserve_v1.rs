@@ -6,7 +6,7 @@ use super::encode::outcomes;
 use super::error::{Error, cut, json};
 use super::job::Job;
 use super::predict::score;
-use super::served::Served;
+use super::served::Current;
 use super::{health, work};
 use axum::extract::{FromRequestParts, RawPathParams, Request, State};
 use axum::response::{IntoResponse, Response};
@@ -14,7 +14,6 @@ use contract::labels::Endpoint;
 use http::StatusCode;
 use http::request::Parts;
 use serde_json::json as object;
-use std::sync::Arc;
 
 /// The body. Other fields, as TensorFlow's `signature_name`, have no meaning here and are ignored.
 pub const BODY: Envelope = Envelope {
@@ -27,10 +26,10 @@ pub const BODY: Envelope = Envelope {
 #[derive(Debug)]
 pub struct Target(String);
 
-impl FromRequestParts<Arc<App>> for Target {
+impl FromRequestParts<&'static App> for Target {
     type Rejection = Error;
 
-    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Error> {
+    async fn from_request_parts(parts: &mut Parts, app: &&'static App) -> Result<Self, Error> {
         let named = RawPathParams::from_request_parts(parts, app).await;
         let unreadable = |_| Error::NoRoute(parts.uri.path().to_owned());
         let named = named.map_err(unreadable)?;
@@ -71,7 +70,7 @@ pub async fn alive() -> Response {
 }
 
 /// `GET /v1/models`
-pub async fn models(State(app): State<Arc<App>>) -> Response {
+pub async fn models(State(app): State<&'static App>) -> Response {
     let body = object!({ "models": [app.served().model.name] });
     json(StatusCode::OK, body.to_string())
 }
@@ -80,9 +79,12 @@ pub async fn models(State(app): State<Arc<App>>) -> Response {
 ///
 /// # Errors
 /// `UnknownModel`
-pub async fn model(State(app): State<Arc<App>>, Target(name): Target) -> Result<Response, V1Error> {
-    let served = named(&app, &name)?;
-    let body = match health::check_ready(&app, &served) {
+pub async fn model(
+    State(app): State<&'static App>,
+    Target(name): Target,
+) -> Result<Response, V1Error> {
+    let served = named(app, &name)?;
+    let body = match health::check_ready(app, &served) {
         Ok(()) => object!({ "name": name, "ready": true }),
         Err(_) => object!({ "error": not_ready(&name), "name": name, "ready": false }),
     };
@@ -101,20 +103,20 @@ pub fn not_ready(name: &str) -> String {
 /// `NotOffered` for `:explain`, `NoRoute` for any other verb, or whatever is wrong with the
 /// request, see [`Error`].
 pub async fn predict(
-    State(app): State<Arc<App>>,
+    State(app): State<&'static App>,
     Target(target): Target,
     request: Request,
 ) -> Result<Response, V1Error> {
     let served = match target.rsplit_once(':') {
-        Some((name, "predict")) => named(&app, name)?,
+        Some((name, "predict")) => named(app, name)?,
         Some((_, "explain")) => return Err(Error::NotOffered("explanations").into()),
         _ => return Err(Error::NoRoute(request.uri().path().to_owned()).into()),
     };
-    let answer = work::run(&app, served, Endpoint::V1Predict, request, answer).await?;
+    let answer = work::run(app, served, Endpoint::V1Predict, request, answer).await?;
     Ok(json(StatusCode::OK, answer))
 }
 
-fn named(app: &App, name: &str) -> Result<Arc<Served>, Error> {
+fn named(app: &App, name: &str) -> Result<Current, Error> {
     let served = app.served();
     match served.model.name == name {
         true => Ok(served),

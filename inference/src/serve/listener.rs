@@ -10,6 +10,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use socket2::SockRef;
+use std::cell::RefCell;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -152,11 +153,12 @@ impl<R: Fn(ErrorType) + Send + 'static> Conversation<R> {
     async fn answer<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(self, stream: S) {
         let progress = Progress::new();
         let stages = progress.clone();
-        let router = self.router;
+        // Not cloned for each request, as all connections would count their clones in one place.
+        let router = RefCell::new(self.router);
         let service = service_fn(move |request: http::Request<hyper::body::Incoming>| {
             stages.busy();
             let stages = stages.clone();
-            let answer = router.clone().call(request.map(Body::new));
+            let answer = router.borrow_mut().call(request.map(Body::new));
             async move {
                 let answer = answer.await;
                 stages.idle();

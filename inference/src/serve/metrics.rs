@@ -1,26 +1,34 @@
 //! The server's metrics: every family of [`contract::metrics::METRICS`], resolved once into plain
 //! counters, so that a request only increments.
 
+mod bins;
+mod compatibility;
 mod families;
 mod feedback;
 mod http;
 mod keys;
 mod load;
 mod model;
+mod sharded;
+mod shards;
 
 pub use self::feedback::{FeedbackMetrics, Scored};
 pub use self::http::{HttpMetrics, STATUSES};
 pub use self::keys::{KeyCounters, KeyMetrics};
 pub use self::load::LoadMetrics;
 pub use self::model::ModelMetrics;
+pub(super) use self::sharded::labels;
 
+use super::business::Business;
 use super::signature::Signature;
+use crate::artifact::Report;
 use crate::load::LoadedModel;
 use ::prometheus::core::Collector as _;
 use ::prometheus::process_collector::ProcessCollector;
 use ::prometheus::proto::MetricFamily;
 use ::prometheus::{Encoder as _, Gauge, Registry, TextEncoder};
-use contract::labels::Memory;
+use contract::compatibility::Compatibility;
+use contract::labels::{Memory, Score};
 use contract::metrics as table;
 use families::Families;
 
@@ -36,6 +44,10 @@ pub struct Metrics {
     pub keys: KeyMetrics,
     /// About loading models.
     pub load: LoadMetrics,
+    /// What the user wants counted besides, if there is anything.
+    pub business: Option<Business>,
+    /// Other systems under whose names the same is shown once more.
+    pub compatibility: Vec<Compatibility>,
     registry: Registry,
     process: Process,
     memory: [(Memory, Gauge); 2],
@@ -73,6 +85,8 @@ impl Metrics {
             http: HttpMetrics::new(&families)?,
             keys: KeyMetrics::new(&families)?,
             load: LoadMetrics::new(&families)?,
+            business: None,
+            compatibility: Vec::new(),
             memory: [Memory::Rss, Memory::Vms]
                 .map(|kind| (kind, memory.with_label_values(&[kind.as_str()]))),
             process: Process(ProcessCollector::for_self()),
@@ -90,6 +104,8 @@ impl Metrics {
         let mut families = self.registry.gather();
         families.extend(served.registry.gather());
         families.extend(process);
+        families.extend(self.business.iter().flat_map(Business::gather));
+        families.extend(compatibility::families(&self.compatibility, &families));
         let mut text = Vec::with_capacity(64 * 1024);
         TextEncoder::new().encode(&families, &mut text)?;
         Ok(text)
@@ -121,6 +137,8 @@ impl ServedMetrics {
         let registry = Registry::new();
         let families = Families::new(&registry, &loaded.manifest.reference.prediction.edges);
         describe(&families, loaded)?;
+        show_scores(&families, loaded)?;
+        show_missing(&families, loaded)?;
         Ok(Self {
             model: ModelMetrics::new(&families, loaded, signature)?,
             feedback: FeedbackMetrics::new(&families, &loaded.version, signature)?,
@@ -140,5 +158,33 @@ fn describe(families: &Families<'_>, loaded: &LoadedModel) -> Result<(), ::prome
         &loaded.sha256,
     ])
     .set(1.0);
+    Ok(())
+}
+
+/// How well the model did in training, for live scores to be compared with.
+fn show_scores(families: &Families<'_>, loaded: &LoadedModel) -> Result<(), ::prometheus::Error> {
+    let family = families.gauge(&table::REFERENCE_SCORE)?;
+    let show = |score: Score, value| {
+        let labels = [loaded.version.as_str(), score.as_str()];
+        family.with_label_values(&labels).set(value);
+    };
+    match &loaded.manifest.training.report {
+        Report::Classification(report) => show(Score::Accuracy, report.accuracy),
+        Report::Regression(report) => {
+            show(Score::Rmse, report.rmse);
+            show(Score::Mae, report.mae);
+        }
+    }
+    Ok(())
+}
+
+/// Which features some training rows lacked, for live shares to be compared with.
+fn show_missing(families: &Families<'_>, loaded: &LoadedModel) -> Result<(), ::prometheus::Error> {
+    let family = families.gauge(&table::FEATURE_REFERENCE_MISSING)?;
+    let lacked = loaded.manifest.features.iter();
+    for feature in lacked.filter(|feature| feature.missing > 0.0) {
+        let labels = [loaded.version.as_str(), &feature.name];
+        family.with_label_values(&labels).set(feature.missing);
+    }
     Ok(())
 }

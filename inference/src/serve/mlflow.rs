@@ -16,7 +16,6 @@ use contract::labels::Endpoint;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, StatusCode};
 use serde_json::{Value, json as object};
-use std::sync::Arc;
 
 /// Other fields have no meaning here and are ignored, as is the content of `params`: no model
 /// here takes any.
@@ -138,12 +137,12 @@ pub const WRONG_TYPE: Error = Error::ContentType("application/json or text/csv, 
 /// # Errors
 /// Whatever is wrong with the request, see [`Error`].
 pub async fn invocations(
-    State(app): State<Arc<App>>,
+    State(app): State<&'static App>,
     request: Request,
 ) -> Result<Response, MlflowError> {
     let form = Form::of(request.headers())?;
     let answer = move |served: &Job, body: &[u8]| answer(served, form, body);
-    let answer = work::run(&app, app.served(), Endpoint::Invocations, request, answer).await?;
+    let answer = work::run(app, app.served(), Endpoint::Invocations, request, answer).await?;
     Ok(json(StatusCode::OK, answer))
 }
 
@@ -155,8 +154,8 @@ fn answer(served: &Job, form: Form, body: &[u8]) -> Result<Vec<u8>, Error> {
 }
 
 /// `GET /ping`
-pub async fn ping(State(app): State<Arc<App>>) -> Response {
-    match health::check_ready(&app, &app.served()) {
+pub async fn ping(State(app): State<&'static App>) -> Response {
+    match health::check_ready(app, &app.served()) {
         Ok(()) => "\n".into_response(),
         Err(reason) => {
             let status = health::status(false);

@@ -23,7 +23,7 @@ mod tensor;
 use super::app::App;
 use super::error::{Error, json};
 use super::job::Job;
-use super::served::Served;
+use super::served::{Current, Served};
 use super::{health, work};
 use axum::extract::{FromRequestParts, RawPathParams, Request, State};
 use axum::response::Response;
@@ -35,7 +35,6 @@ use repository::{ControlRequest, IndexRequest};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::json as object;
-use std::sync::Arc;
 
 pub use binary::Framing;
 pub use datatype::DataType;
@@ -46,12 +45,12 @@ pub use tensor::{Data, Tensor, Typed};
 
 /// The served model, named in a path that may also name its version.
 #[derive(Debug)]
-pub struct Named(pub Arc<Served>);
+pub struct Named(pub Current);
 
-impl FromRequestParts<Arc<App>> for Named {
+impl FromRequestParts<&'static App> for Named {
     type Rejection = Error;
 
-    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Error> {
+    async fn from_request_parts(parts: &mut Parts, app: &&'static App) -> Result<Self, Error> {
         let named = RawPathParams::from_request_parts(parts, app).await;
         let unreadable = |_| Error::UnknownModel(parts.uri.path().to_owned());
         let (mut name, mut version) = (None, None);
@@ -71,7 +70,7 @@ impl FromRequestParts<Arc<App>> for Named {
 ///
 /// # Errors
 /// `UnknownModel` or `UnknownVersion`.
-pub fn find(app: &App, name: Option<&str>, version: Option<&str>) -> Result<Arc<Served>, Error> {
+pub fn find(app: &App, name: Option<&str>, version: Option<&str>) -> Result<Current, Error> {
     let served = app.served();
     check_name(&served, name, version).map(|()| served)
 }
@@ -101,8 +100,8 @@ pub async fn live() -> Response {
 }
 
 /// `GET /v2/health/ready`
-pub async fn ready(State(app): State<Arc<App>>) -> Response {
-    let body = match health::check_ready(&app, &app.served()) {
+pub async fn ready(State(app): State<&'static App>) -> Response {
+    let body = match health::check_ready(app, &app.served()) {
         Ok(()) => object!({ "ready": true, "live": true }),
         Err(reason) => object!({ "error": reason, "ready": false, "live": true }),
     };
@@ -110,7 +109,7 @@ pub async fn ready(State(app): State<Arc<App>>) -> Response {
 }
 
 /// `GET /v2/models`: names, as KServe lists them.
-pub async fn models(State(app): State<Arc<App>>) -> Response {
+pub async fn models(State(app): State<&'static App>) -> Response {
     ok(&object!({ "models": [app.served().model.name] }))
 }
 
@@ -120,9 +119,9 @@ pub async fn model(Named(served): Named) -> Response {
 }
 
 /// `GET /v2/models/{model}[/versions/{version}]/ready`
-pub async fn model_ready(State(app): State<Arc<App>>, Named(served): Named) -> Response {
+pub async fn model_ready(State(app): State<&'static App>, Named(served): Named) -> Response {
     let name = &served.model.name;
-    let body = match health::check_ready(&app, &served) {
+    let body = match health::check_ready(app, &served) {
         Ok(()) => object!({ "name": name, "ready": true }),
         Err(reason) => object!({ "error": reason, "name": name, "ready": false }),
     };
@@ -130,8 +129,8 @@ pub async fn model_ready(State(app): State<Arc<App>>, Named(served): Named) -> R
 }
 
 /// `GET /v2/models/stats` and `GET /v2/models/{model}[/versions/{version}]/stats`
-pub async fn stats(State(app): State<Arc<App>>, Named(served): Named) -> Response {
-    ok(&object!({ "model_stats": [statistics::statistics(&app, &served)] }))
+pub async fn stats(State(app): State<&'static App>, Named(served): Named) -> Response {
+    ok(&object!({ "model_stats": [statistics::statistics(app, &served)] }))
 }
 
 /// `POST /v2/models/{model}[/versions/{version}]/infer`
@@ -139,13 +138,13 @@ pub async fn stats(State(app): State<Arc<App>>, Named(served): Named) -> Respons
 /// # Errors
 /// Whatever is wrong with the request, see [`Error`].
 pub async fn infer(
-    State(app): State<Arc<App>>,
+    State(app): State<&'static App>,
     Named(served): Named,
     request: Request,
 ) -> Result<Response, Error> {
     let framing = Framing::of(request.headers())?;
     let answer = move |served: &Job, body: &[u8]| answer(served, framing, body);
-    let answer = work::run(&app, served, Endpoint::V2Infer, request, answer).await?;
+    let answer = work::run(app, served, Endpoint::V2Infer, request, answer).await?;
     Ok(answer.into_response())
 }
 
@@ -173,9 +172,9 @@ pub fn answer(served: &Job, framing: Framing, body: &[u8]) -> Result<Body, Error
 ///
 /// # Errors
 /// Whatever is wrong with the body.
-pub async fn index(State(app): State<Arc<App>>, request: Request) -> Result<Response, Error> {
-    let IndexRequest { ready } = receive(&app, request).await?;
-    Ok(ok(&repository::index(&app, ready)))
+pub async fn index(State(app): State<&'static App>, request: Request) -> Result<Response, Error> {
+    let IndexRequest { ready } = receive(app, request).await?;
+    Ok(ok(&repository::index(app, ready)))
 }
 
 /// `POST /v2/repository/models/{model}/load`
@@ -183,14 +182,14 @@ pub async fn index(State(app): State<Arc<App>>, request: Request) -> Result<Resp
 /// # Errors
 /// Those of [`repository::load`], and whatever is wrong with the body.
 pub async fn load(
-    State(app): State<Arc<App>>,
+    State(app): State<&'static App>,
     Named(served): Named,
     request: Request,
 ) -> Result<Response, Error> {
-    let request: ControlRequest = receive(&app, request).await?;
+    let request: ControlRequest = receive(app, request).await?;
     repository::check_parameters(request.parameters())?;
     let name = &served.model.name;
-    repository::load(&app, name).await?;
+    repository::load(app, name).await?;
     Ok(ok(&object!({ "name": name, "load": true })))
 }
 
@@ -199,13 +198,13 @@ pub async fn load(
 /// # Errors
 /// Those of [`repository::unload`], and whatever is wrong with the body.
 pub async fn unload(
-    State(app): State<Arc<App>>,
+    State(app): State<&'static App>,
     Named(served): Named,
     request: Request,
 ) -> Result<Response, Error> {
-    let _: ControlRequest = receive(&app, request).await?;
+    let _: ControlRequest = receive(app, request).await?;
     let name = &served.model.name;
-    repository::unload(&app, name)?;
+    repository::unload(app, name)?;
     Ok(ok(&object!({ "name": name, "unload": true })))
 }
 

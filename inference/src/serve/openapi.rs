@@ -18,13 +18,13 @@ use utoipa::openapi::{
     Required, Response, ResponseBuilder, schema,
 };
 
-/// What nobody asks for but the page of `/docs`, which is why it is not described.
-const ASSETS: &str = "/docs/{file}";
+/// What nobody asks for but the pages of `/docs` and `/`, which is why it is not described.
+const ASSETS: [&str; 2] = ["/docs/{file}", "/page/{file}"];
 
 /// The description as JSON, for those whom `access` admits.
 pub fn document(served: &Served, access: &Access) -> String {
     let mut paths = PathsBuilder::new();
-    for (path, endpoint) in app::paths().filter(|(path, _)| *path != ASSETS) {
+    for (path, endpoint) in app::paths().filter(|(path, _)| !ASSETS.contains(path)) {
         for operation in TABLE.iter().filter(|it| it.endpoint == endpoint) {
             let described = operation.build(path, served, access);
             let item = PathItem::new(operation.method.clone(), described);
@@ -147,15 +147,22 @@ fn body(served: &Served, name: &str) -> RequestBody {
         .required(Some(required))
         .content("application/json", content);
     match name {
-        "InvocationsRequest" => body.content("text/csv", table(served)).build(),
+        "InvocationsRequest" => {
+            let table = text(schemas::csv_example(served));
+            body.content("text/csv", table).build()
+        }
+        "FeedbackRequest" => {
+            let lines = text(schemas::lines_example(served));
+            body.content("application/x-ndjson", lines).build()
+        }
         _ => body.build(),
     }
 }
 
-/// A header line and a row.
-fn table(served: &Served) -> Content {
+/// A body that is no JSON.
+fn text(example: String) -> Content {
     ContentBuilder::new()
         .schema(Some(schema::Object::with_type(schema::Type::String)))
-        .example(Some(Value::from(schemas::csv_example(served))))
+        .example(Some(Value::from(example)))
         .build()
 }

@@ -11,7 +11,6 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use contract::labels::Endpoint;
 use http::StatusCode;
-use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 /// Largest prediction that is answered with: the sum of the histogram of predictions must stay
@@ -22,8 +21,8 @@ const LARGEST_VALUE: f64 = 1e100;
 ///
 /// # Errors
 /// Whatever is wrong with the request, see [`Error`].
-pub async fn predict(State(app): State<Arc<App>>, request: Request) -> Result<Response, Error> {
-    let answer = work::run(&app, app.served(), Endpoint::Predict, request, answer).await?;
+pub async fn predict(State(app): State<&'static App>, request: Request) -> Result<Response, Error> {
+    let answer = work::run(app, app.served(), Endpoint::Predict, request, answer).await?;
     Ok(json(StatusCode::OK, answer))
 }
 
@@ -48,14 +47,18 @@ pub fn score(served: &Job, rows: Rows) -> Result<Predictions, Error> {
     let Rows { values, filled } = rows;
     let batch = Batch::new(values, served.signature.width());
     let batch = batch.map_err(|error| Error::Invalid(error.to_string()))?;
-    served.check()?;
     let begin = Instant::now();
+    served.check(begin)?;
     let predictions = served.predict(&batch);
+    let end = Instant::now();
     let metrics = &served.metrics.model;
-    metrics.took(begin);
+    metrics.took(begin, end);
     check_size(&predictions)?;
-    served.check()?;
+    served.check(end)?;
     metrics.predicted(&batch, &filled, &predictions);
+    if let Some(visit) = served.visit() {
+        visit.predicted(&served.signature, &predictions);
+    }
     Ok(predictions)
 }
 

@@ -4,9 +4,8 @@
 use super::app::App;
 use super::file_watch::FileWatch;
 use crate::load::{self, LoadError, LoadedModel};
-use contract::config::{ModelConfig, ModelSource};
-use std::sync::Arc;
-use std::time::Instant;
+use contract::config::{MlflowVersion, ModelSource};
+use std::time::{Duration, Instant};
 use std::{io, thread};
 use tokio::sync::oneshot;
 use tokio::sync::oneshot::error::RecvError;
@@ -38,10 +37,10 @@ pub enum ReloadError {
 }
 
 /// Reloads whenever there is news of `file`, for ever.
-pub async fn watch(app: Arc<App>, mut file: FileWatch) {
+pub async fn watch(app: &'static App, mut file: FileWatch) {
     loop {
         file.news().await;
-        report(&app, reload(&app).await);
+        report(app, reload(app).await);
     }
 }
 
@@ -53,10 +52,12 @@ pub async fn watch(app: Arc<App>, mut file: FileWatch) {
 pub async fn reload(app: &App) -> Result<Outcome, ReloadError> {
     let _turn = app.reloading.lock().await;
     let begin = Instant::now();
-    let model = load(app.source.clone()).await?;
+    let source = app.source.clone();
+    let model = on_thread(move || load::load(&source)).await?;
     let mut model = model.inspect_err(|error| app.metrics.load.failed(error.reason))?;
     let served = app.served();
-    if model.sha256 == served.model.sha256 {
+    let identity = |model: &LoadedModel| (model.sha256.clone(), model.fetched_version.clone());
+    if identity(&model) == identity(&served.model) {
         return Ok(Outcome::Unchanged);
     }
     succeed(&served.model, &mut model);
@@ -64,12 +65,40 @@ pub async fn reload(app: &App) -> Result<Outcome, ReloadError> {
     Ok(Outcome::Replaced)
 }
 
-async fn load(source: ModelConfig) -> Result<Result<LoadedModel, LoadError>, ReloadError> {
-    let (sender, loaded) = oneshot::channel();
+/// Reloads whenever the alias of an MLflow model stands for another version, for ever; at once done
+/// for models that come from elsewhere.
+pub async fn follow_alias(app: &'static App) {
+    let ModelSource::Mlflow(source) = &app.source.source else {
+        return;
+    };
+    while let MlflowVersion::Alias(alias) = &source.version {
+        let jitter = 0.8 + 0.4 * fastrand::f64();
+        tokio::time::sleep(LOOK.mul_f64(jitter)).await;
+        let (asked, source) = (alias, source.clone());
+        let found = on_thread(move || load::mlflow_version(&source)).await;
+        let served = app.served().model.fetched_version.clone();
+        match found.and_then(|found| Ok(found?)) {
+            Ok(found) if Some(&found) == served.as_ref() => {}
+            Ok(found) => {
+                tracing::info!(alias = asked, version = found, "the alias has moved");
+                report(app, reload(app).await);
+            }
+            Err(error) => tracing::warn!(alias = asked, "cannot look at the alias: {error}"),
+        }
+    }
+}
+
+/// Time between two looks at an alias, give or take a fifth.
+const LOOK: Duration = Duration::from_secs(30);
+
+async fn on_thread<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, ReloadError> {
+    let (sender, done) = oneshot::channel();
     let thread = thread::Builder::new().name("load".to_owned());
     // Nobody waits for it any more at the end of the server only.
-    thread.spawn(move || drop(sender.send(load::load(&source))))?;
-    loaded.await.map_err(ReloadError::Panic)
+    thread.spawn(move || drop(sender.send(work())))?;
+    done.await.map_err(ReloadError::Panic)
 }
 
 /// What clients and series go by stays what it was: the name in paths, and that a version is one
@@ -110,6 +139,9 @@ fn report(app: &App, outcome: Result<Outcome, ReloadError>) {
 pub fn file(source: &ModelSource) -> Option<String> {
     match source {
         ModelSource::File(path) => Some(path.clone()),
-        ModelSource::Builtin(_) => None,
+        ModelSource::Builtin(_)
+        | ModelSource::Http(_)
+        | ModelSource::S3(_)
+        | ModelSource::Mlflow(_) => None,
     }
 }

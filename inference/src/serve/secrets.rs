@@ -18,7 +18,7 @@ pub fn files(config: &ServerConfig) -> Vec<String> {
 }
 
 /// Reads everything again whenever there is news of `files`, for ever.
-pub async fn watch(app: Arc<App>, identity: Option<Arc<Identity>>, mut files: FileWatch) {
+pub async fn watch(app: &'static App, identity: Option<Arc<Identity>>, mut files: FileWatch) {
     loop {
         files.news().await;
         if let Some(keys) = &app.access.keys {

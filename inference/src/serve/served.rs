@@ -10,11 +10,15 @@ use crate::load::LoadedModel;
 use crate::model::{Batch, Predictions};
 use contract::config::Limits;
 use rayon::prelude::*;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// Work that is worth waking another core for: about ten times what that costs.
 const CORE_TIME: Duration = Duration::from_micros(300);
+
+/// The model that was served when a request asked: it stays while the request needs it. Unlike an
+/// `Arc`, having one costs no write to memory that other cores use.
+pub type Current = arc_swap::Guard<Arc<Served>>;
 
 /// A loaded model and what answers about it need.
 #[derive(Debug)]

@@ -1,6 +1,6 @@
 //! Command line over configuration file over defaults.
 
-use crate::load::is_name;
+use crate::load::{is_name, source_of};
 use crate::object;
 use anyhow::{Context as _, ensure};
 use clap::Args as ClapArgs;
@@ -12,7 +12,7 @@ use std::time::Duration;
 /// Options of `serve`; each overrides the configuration file.
 #[derive(Debug, Default, Clone, ClapArgs)]
 pub struct Args {
-    /// Model file to serve; without it the built-in diabetes model.
+    /// Model file to serve, or its URL; without it the built-in diabetes model.
     #[arg(long, value_name = "FILE")]
     pub model: Option<String>,
     /// Configuration as JSON.
@@ -99,7 +99,7 @@ fn overlay(config: &mut ServerConfig, args: Args) {
         // The checksum in the configuration is that of another file.
         model.sha256 = None;
     }
-    set(&mut model.source, args.model.map(ModelSource::File));
+    set(&mut model.source, args.model.map(source_of));
     set(&mut model.name, args.name.map(Some));
     set(&mut model.version, args.model_version.map(Some));
     set(&mut model.sha256, args.sha256.map(Some));
@@ -147,6 +147,7 @@ pub fn check(config: &ServerConfig) -> anyhow::Result<()> {
     for (name, value) in at_least_one {
         ensure!(value > 0, "{name} must be at least 1");
     }
+    contract::business::check(&config.business_metrics)?;
     check_model(&config.model)
 }
 

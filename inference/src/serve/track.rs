@@ -3,17 +3,19 @@
 
 use super::access::api_keys::ApiKey;
 use super::app::App;
+use super::business::{Caller, Visit};
 use super::compression::{self, Coding};
 use super::error::Error;
 use super::grpc;
 use super::metrics::Metrics;
 use super::mlflow::MlflowError;
-use axum::body::Body;
+use axum::extract::Request;
+use axum::handler::Handler;
 use axum::response::{IntoResponse as _, Response};
 use contract::labels::{Endpoint, ErrorType, Method};
-use futures::FutureExt as _;
+use futures::{FutureExt as _, TryFutureExt as _};
 use http::header::CONNECTION;
-use http::{HeaderValue, Request, StatusCode};
+use http::{HeaderValue, StatusCode};
 use hyper::body::Body as _;
 use std::convert::Infallible;
 use std::future::ready;
@@ -24,44 +26,54 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 use tower::{Layer, Service};
 
-/// Puts [`Track`] around the handlers of one route: the label is known without a look-up.
-#[derive(Debug, Clone)]
-pub struct TrackLayer {
-    app: Arc<App>,
-    endpoint: Endpoint,
+/// A handler whose requests are counted as those of an endpoint.
+#[derive(Debug, Clone, Copy)]
+pub struct Tracked<H> {
+    /// The label is known without a look-up.
+    pub endpoint: Endpoint,
+    /// What answers. A panic becomes an answer 500.
+    pub handler: H,
 }
 
-impl TrackLayer {
-    /// For the route that `endpoint` names.
-    pub const fn new(app: Arc<App>, endpoint: Endpoint) -> Self {
-        Self { app, endpoint }
-    }
-}
+impl<T: 'static, H: Handler<T, &'static App>> Handler<T, &'static App> for Tracked<H> {
+    type Future = Pin<Box<dyn Future<Output = Response> + Send>>;
 
-impl<S> Layer<S> for TrackLayer {
-    type Service = Track<S>;
-
-    fn layer(&self, inner: S) -> Track<S> {
-        let Self { app, endpoint } = self.clone();
-        Track {
-            inner,
-            app,
-            endpoint,
+    fn call(self, mut request: Request, app: &'static App) -> Self::Future {
+        match Admitted::new(app, self.endpoint, &mut request) {
+            Ok(admitted) => Box::pin(admitted.settle(self.handler.call(request, app))),
+            Err(refusal) => Box::pin(ready(*refusal)),
         }
     }
 }
 
-/// See [`TrackLayer`]. A panic becomes an answer 500.
-#[derive(Debug, Clone)]
-pub struct Track<S> {
-    inner: S,
-    app: Arc<App>,
-    endpoint: Endpoint,
+/// The same for services, which are no handlers.
+#[derive(Debug, Clone, Copy)]
+pub struct TrackLayer {
+    /// What everybody shares.
+    pub app: &'static App,
+    /// The label.
+    pub endpoint: Endpoint,
 }
 
-impl<S> Service<Request<Body>> for Track<S>
+impl<S> Layer<S> for TrackLayer {
+    type Service = TrackedService<S>;
+
+    fn layer(&self, inner: S) -> TrackedService<S> {
+        let track = *self;
+        TrackedService { inner, track }
+    }
+}
+
+/// See [`TrackLayer`].
+#[derive(Debug, Clone)]
+pub struct TrackedService<S> {
+    inner: S,
+    track: TrackLayer,
+}
+
+impl<S> Service<Request> for TrackedService<S>
 where
-    S: Service<Request<Body>, Response = Response, Error = Infallible>,
+    S: Service<Request, Response = Response, Error = Infallible>,
     S::Future: Send + 'static,
 {
     type Response = Response;
@@ -72,52 +84,84 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let mut in_flight = InFlight::new(Arc::clone(&self.app), self.endpoint, request.method());
+    fn call(&mut self, mut request: Request) -> Self::Future {
+        match Admitted::new(self.track.app, self.track.endpoint, &mut request) {
+            Ok(admitted) => {
+                let answer = self.inner.call(request);
+                let answer = answer.unwrap_or_else(|never| match never {});
+                Box::pin(admitted.settle(answer).map(Ok))
+            }
+            Err(refusal) => Box::pin(ready(Ok(*refusal))),
+        }
+    }
+}
+
+/// A request that may be answered.
+struct Admitted {
+    in_flight: InFlight,
+    coding: Option<Coding>,
+}
+
+impl Admitted {
+    /// Counts `request` in; gives back the answer to one that is refused.
+    fn new(
+        app: &'static App,
+        endpoint: Endpoint,
+        request: &mut Request,
+    ) -> Result<Self, Box<Response>> {
+        let mut in_flight = InFlight::new(app, endpoint, request.method());
         let coding = Coding::accepted(request.headers());
-        match self.app.access.admit(self.endpoint, request.headers()) {
+        let admitted = app.access.admit(endpoint, request.headers());
+        if let Some(business) = &app.metrics.business {
+            in_flight.visit = business.begin(endpoint, request, Caller::new(&admitted));
+        }
+        match admitted {
             Ok(key) => in_flight.key = key,
-            Err(refused) => {
-                let response = refuse(self.endpoint, refused);
-                in_flight.finish(&response);
-                return Box::pin(ready(Ok(response)));
+            Err(error) => {
+                let refusal = refuse(endpoint, error);
+                in_flight.finish(&refusal);
+                return Err(Box::new(refusal));
             }
         }
-        let answer = AssertUnwindSafe(self.inner.call(request)).catch_unwind();
-        Box::pin(async move {
-            let mut response = match answer.await {
-                Ok(Ok(response)) => response,
-                Ok(Err(never)) => match never {},
-                Err(_) => {
-                    tracing::error!(endpoint = in_flight.endpoint.as_str(), "a handler panicked");
-                    refuse(in_flight.endpoint, Error::Internal)
-                }
-            };
-            if in_flight.app.health.is_draining() {
-                // The client's next request goes to a server that stays.
-                let close = HeaderValue::from_static("close");
-                response.headers_mut().insert(CONNECTION, close);
+        Ok(Self { in_flight, coding })
+    }
+
+    /// Waits for `answer` and counts the request out.
+    async fn settle(self, answer: impl Future<Output = Response>) -> Response {
+        let Self { in_flight, coding } = self;
+        let mut response = match AssertUnwindSafe(answer).catch_unwind().await {
+            Ok(response) => response,
+            Err(_) => {
+                tracing::error!(endpoint = in_flight.endpoint.as_str(), "a handler panicked");
+                refuse(in_flight.endpoint, Error::Internal)
             }
-            let response = compression::compress(response, coding).await;
-            in_flight.finish(&response);
-            Ok(response)
-        })
+        };
+        if in_flight.app.health.is_draining() {
+            // The client's next request goes to a server that stays.
+            let close = HeaderValue::from_static("close");
+            response.headers_mut().insert(CONNECTION, close);
+        }
+        let response = compression::compress(response, coding).await;
+        in_flight.finish(&response);
+        response
     }
 }
 
 /// A request being worked on. Dropped before it is finished, it counts as cancelled.
 struct InFlight {
-    app: Arc<App>,
+    app: &'static App,
     endpoint: Endpoint,
     method: Method,
     begin: Instant,
     /// The API key that it came with, where it needs one.
     key: Option<Arc<ApiKey>>,
+    /// What metrics of the user's own note about it, if there are any.
+    visit: Option<Arc<Visit>>,
     answered: bool,
 }
 
 impl InFlight {
-    fn new(app: Arc<App>, endpoint: Endpoint, method: &http::Method) -> Self {
+    fn new(app: &'static App, endpoint: Endpoint, method: &http::Method) -> Self {
         app.metrics.http.active.inc();
         Self {
             app,
@@ -125,6 +169,7 @@ impl InFlight {
             method: label(method),
             begin: Instant::now(),
             key: None,
+            visit: None,
             answered: false,
         }
     }
@@ -151,6 +196,9 @@ impl InFlight {
             http.wasted(self.endpoint, seconds);
         }
         self.count_for_key(status(response, failure));
+        if let Some(visit) = &self.visit {
+            visit.answered(status(response, failure).as_u16() < 400, seconds);
+        }
     }
 
     fn count_for_key(&self, status: StatusCode) {
@@ -167,6 +215,9 @@ impl Drop for InFlight {
         if !self.answered {
             http.failed(self.endpoint, ErrorType::Cancelled);
             self.count_for_key(StatusCode::BAD_REQUEST);
+            if let Some(visit) = &self.visit {
+                visit.answered(false, self.begin.elapsed().as_secs_f64());
+            }
         }
     }
 }

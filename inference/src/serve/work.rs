@@ -1,16 +1,18 @@
 //! Runs the synchronous part of a request: at once if it is short, else on a thread of its own.
 
+use super::admission::Permit;
 use super::app::App;
 use super::budget::Share;
+use super::business::Visit;
 use super::compression::{Coding, inflate};
 use super::error::Error;
 use super::job::{Deadline, Job};
-use super::served::Served;
+use super::served::Current;
 use axum::extract::Request;
 use bytes::Bytes;
 use contract::labels::Endpoint;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Longest time for which a request may keep an async worker from all others.
 const LONGEST_INLINE: Duration = Duration::from_millis(1);
@@ -39,19 +41,21 @@ pub fn rows_within(time: Duration, row_time: Duration) -> usize {
 /// Those of [`super::admission::Admission`] and of [`perform`].
 pub async fn run<T: Send + 'static>(
     app: &App,
-    served: Arc<Served>,
+    served: Current,
     endpoint: Endpoint,
     request: Request,
     answer: impl FnOnce(&Job, &[u8]) -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
     let deadline = app.deadline();
     let coding = Coding::of_body(request.headers())?;
+    let visit = app.visit(request.extensions());
     let bytes = app.admission.receive(request, deadline).await?;
     app.metrics.http.received(endpoint, bytes.len() as u64);
     let body = Received {
         deadline,
         bytes,
         coding,
+        visit,
     };
     perform(app, served, body, answer).await
 }
@@ -65,6 +69,8 @@ pub struct Received {
     pub bytes: Bytes,
     /// How the body is compressed, if it is.
     pub coding: Option<Coding>,
+    /// What metrics of the user's own note about it, if there are any.
+    pub visit: Option<Arc<Visit>>,
 }
 
 /// Answers `body` by `answer`.
@@ -74,27 +80,53 @@ pub struct Received {
 /// panics.
 pub async fn perform<T: Send + 'static>(
     app: &App,
-    served: Arc<Served>,
-    body: Received,
+    served: Current,
+    mut body: Received,
     answer: impl FnOnce(&Job, &[u8]) -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
     if !app.health.is_loaded() {
         return Err(Error::Unloaded);
     }
     let deadline = body.deadline;
-    let permit = app.admission.enter(deadline).await?;
     let inline = served.inline_bytes;
-    let mut job = Job::new(served, deadline);
+    let job = Job::new(served, deadline).noted(body.visit.take());
+    let answer = |job: &Job, body: &[u8]| {
+        if let Some(visit) = job.visit() {
+            visit.read(body);
+        }
+        answer(job, body)
+    };
     // How long a compressed body is, only inflating it tells.
-    if body.coding.is_none() && body.bytes.len() <= inline {
+    let short = body.coding.is_none() && body.bytes.len() <= inline;
+    if short && app.admission.has_room() {
         return answer(&job, &body.bytes);
     }
+    // Boxed, because most requests never need its room.
+    Box::pin(async move {
+        let permit = app.admission.enter(deadline).await?;
+        match short {
+            true => answer(&job, &body.bytes),
+            false => elsewhere(app, job, permit, body, answer).await,
+        }
+    })
+    .await
+}
+
+/// Answers `body` on a thread where it is in nobody's way.
+async fn elsewhere<T: Send + 'static>(
+    app: &App,
+    mut job: Job,
+    permit: Permit,
+    body: Received,
+    answer: impl FnOnce(&Job, &[u8]) -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    let deadline = body.deadline;
     let _waiting = job.waiting();
     let (budget, busy) = (app.admission.budget(), app.health.busy.clone());
     let task = tokio::task::spawn_blocking(move || {
         // Kept until the work is done, even when nobody waits for it any more.
         let _permit = permit;
-        job.check()?;
+        job.check(Instant::now())?;
         let _task = busy.begin();
         let (body, _share) = plain(body, &job, budget.share())?;
         answer(&job, &body)

@@ -3,6 +3,8 @@
 // that clippy does not see that unwrapping is fine.
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
+pub mod business;
+pub mod exposition;
 pub mod process;
 pub mod rpc;
 
@@ -19,7 +21,6 @@ use inference::model::{Batch, Model, Predictions};
 use inference::serve::access::Access;
 use inference::serve::app::{App, router};
 use serde_json::Value;
-use std::sync::Arc;
 use std::time::Duration;
 use tower::ServiceExt as _;
 
@@ -123,6 +124,7 @@ pub fn made(behaviour: Behaviour, classes: &[&str]) -> LoadedModel {
         name: "made".to_owned(),
         version: "v7".to_owned(),
         sha256: "0".repeat(64),
+        fetched_version: None,
         model: Box::new(behaviour),
     }
 }
@@ -134,7 +136,7 @@ pub fn diabetes() -> LoadedModel {
 
 /// A server in this process, without a socket.
 #[derive(Debug, Clone)]
-pub struct Server(pub Arc<App>);
+pub struct Server(pub &'static App);
 
 /// An answer, its body as text.
 #[derive(Debug)]
@@ -161,19 +163,18 @@ impl Server {
     }
 
     pub fn with(model: LoadedModel, limits: Limits) -> Self {
-        Self(Arc::new(
-            App::new(model, ModelConfig::default(), limits, Duration::ZERO).unwrap(),
-        ))
+        let app = App::new(model, ModelConfig::default(), limits, Duration::ZERO);
+        Self(app.unwrap().share())
     }
 
     /// A server whose model may be loaded and unloaded.
     pub fn controlled(model: LoadedModel) -> Self {
         let limits = Limits::default();
         let app = App::new(model, ModelConfig::default(), limits, Duration::ZERO).unwrap();
-        Self(Arc::new(app.with_model_control(true)))
+        Self(app.with_model_control(true).share())
     }
 
-    /// A server that reads the secrets that `config` names.
+    /// A server with the secrets, metrics and names that `config` has.
     pub fn guarded(model: LoadedModel, config: &ServerConfig) -> Self {
         let app = App::new(
             model,
@@ -183,7 +184,8 @@ impl Server {
         );
         let app = app.unwrap();
         let access = Access::read(config, &app.metrics.keys).unwrap();
-        Self(Arc::new(app.guarded(access)))
+        let app = app.guarded(access).speaking(&config.compatibility);
+        Self(app.counting(&config.business_metrics).unwrap().share())
     }
 
     pub fn made(behaviour: Behaviour) -> Self {
@@ -191,7 +193,7 @@ impl Server {
     }
 
     pub async fn send(&self, request: Request<Body>) -> Answer {
-        let response = router(Arc::clone(&self.0)).oneshot(request).await.unwrap();
+        let response = router(self.0).oneshot(request).await.unwrap();
         let (head, body) = response.into_parts();
         let body = to_bytes(body, usize::MAX).await.unwrap();
         Answer {

@@ -81,24 +81,19 @@ impl Process {
         assert!(sent.unwrap().success());
     }
 
-    /// Value of a series once it is `expected`, or after some seconds.
+    /// Value of a series once it is `expected`, or after some seconds. Some come with what they count.
     pub fn metric(&self, series: &str, expected: f64) -> f64 {
         let begin = Instant::now();
         loop {
-            let value = self.read_metric(series);
-            if value == expected || begin.elapsed() > Duration::from_secs(10) {
-                return value;
+            let text = self.talk(&get("/metrics"));
+            let value = value_of(series, &text);
+            let in_time = begin.elapsed() < Duration::from_secs(10);
+            match value {
+                Some(value) if value == expected || !in_time => return value,
+                None if !in_time => panic!("no series {series} in\n{text}"),
+                _ => std::thread::sleep(Duration::from_millis(50)),
             }
-            std::thread::sleep(Duration::from_millis(50));
         }
-    }
-
-    fn read_metric(&self, series: &str) -> f64 {
-        let text = self.talk(&get("/metrics"));
-        let mut lines = text.lines().filter_map(|line| line.rsplit_once(' '));
-        let found = lines.find(|(name, _)| *name == series);
-        let (_, value) = found.unwrap_or_else(|| panic!("no series {series} in\n{text}"));
-        value.parse().unwrap()
     }
 
     /// Resident memory in bytes.
@@ -219,4 +214,11 @@ pub fn post(path: &str, body: &str) -> Vec<u8> {
     let length = body.len();
     format!("POST {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}")
         .into_bytes()
+}
+
+/// Value of a series in an exposition.
+fn value_of(series: &str, text: &str) -> Option<f64> {
+    let mut lines = text.lines().filter_map(|line| line.rsplit_once(' '));
+    let (_, value) = lines.find(|(name, _)| *name == series)?;
+    Some(value.parse().unwrap())
 }

@@ -26,7 +26,7 @@ impl Rpc {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
-        let grpc = grpc::Server::new(listener, None, &server.0).unwrap();
+        let grpc = grpc::Server::new(listener, None, server.0).unwrap();
         let (stop, stopped) = oneshot::channel();
         let serving = tokio::spawn(grpc.accept(async {
             let _ = stopped.await;

@@ -1,5 +1,7 @@
-use super::Duration;
-use super::cel;
+use super::{
+    BusinessMetricSpec, Compatibility, DriftSpec, Duration, ObjectivesSpec, PerformanceSpec,
+    QualitySpec, cel,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -7,10 +9,20 @@ use std::collections::BTreeMap;
 /// Scraping, alerts and the dashboard.
 #[derive(JsonSchema, Serialize, Deserialize, Debug, Clone, PartialEq)]
 #[serde(rename_all = "camelCase", default)]
-#[schemars(extend("x-kubernetes-validations" = cel(
-    "duration(self.scrape.interval) >= duration('1s') && duration(self.scrape.interval).getSeconds() * 4 <= duration(self.alerts.window).getSeconds()",
-    "scrape.interval must be between 1s and a quarter of alerts.window: rates need several scrapes"
-)))]
+#[schemars(extend("x-kubernetes-validations" = [
+    {
+        "rule": "duration(self.scrape.interval) >= duration('1s') && duration(self.scrape.interval) <= duration('2m') && duration(self.scrape.interval).getSeconds() * 4 <= duration(self.alerts.window).getSeconds()",
+        "message": "scrape.interval must be between 1s and 2m, and at most a quarter of alerts.window: rates need several scrapes, and Prometheus forgets a pod after 5m",
+    },
+    {
+        "rule": "!self.objectives.enabled || duration(self.scrape.interval).getSeconds() * 34560 <= duration(self.objectives.period).getSeconds()",
+        "message": "objectives.period must be at least 34560 times scrape.interval, 144h for 15s: its shortest window needs several scrapes",
+    },
+    {
+        "rule": "[self.drift.window, self.quality.window, self.performance.window].all(window, duration(self.scrape.interval).getSeconds() * 4 <= duration(window).getSeconds())",
+        "message": "scrape.interval must be at most a quarter of drift.window, quality.window and performance.window: rates need several scrapes",
+    },
+]))]
 pub struct MonitoringSpec {
     /// False removes the ServiceMonitor, the PrometheusRule and the dashboard.
     pub enabled: bool,
@@ -18,6 +30,22 @@ pub struct MonitoringSpec {
     pub scrape: ScrapeSpec,
     /// Alert rules.
     pub alerts: AlertsSpec,
+    /// What users of the model are promised.
+    pub objectives: ObjectivesSpec,
+    /// Whether values are spread as they were in training.
+    pub drift: DriftSpec,
+    /// Whether values are such as the model was trained for.
+    pub quality: QualitySpec,
+    /// Whether ground truth agrees with the predictions.
+    pub performance: PerformanceSpec,
+    /// Metrics of your own, counted by the server.
+    #[serde(rename = "businessMetrics", skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 20))]
+    pub business_metrics: Vec<BusinessMetricSpec>,
+    /// Other systems under whose names the pods show the same metrics once more.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 4))]
+    pub compatibility: Vec<Compatibility>,
     /// The Grafana dashboard.
     pub dashboard: DashboardSpec,
 }
@@ -28,6 +56,12 @@ impl Default for MonitoringSpec {
             enabled: true,
             scrape: ScrapeSpec::default(),
             alerts: AlertsSpec::default(),
+            objectives: ObjectivesSpec::default(),
+            drift: DriftSpec::default(),
+            quality: QualitySpec::default(),
+            performance: PerformanceSpec::default(),
+            business_metrics: Vec::new(),
+            compatibility: Vec::new(),
             dashboard: DashboardSpec::default(),
         }
     }
@@ -81,8 +115,8 @@ pub struct AlertsSpec {
     /// Further labels on every alert, such as `team: risk`, for Alertmanager to route by.
     #[schemars(extend("maxProperties" = 16))]
     #[schemars(extend("x-kubernetes-validations" = cel(
-    "self.all(key, key.matches('^[a-zA-Z_][a-zA-Z0-9_]{0,62}$') && !key.startsWith('__') && size(self[key]) <= 128)",
-    "label names hold letters, digits and _, and do not start with __; values have at most 128 characters"
+    "self.all(key, key.matches('^[a-zA-Z_][a-zA-Z0-9_]{0,62}$') && !key.startsWith('__') && !(key in ['alertname', 'severity', 'namespace', 'modelservice', 'model_version', 'feature', 'pod']) && size(self[key]) <= 128)",
+    "label names hold letters, digits and _, do not start with __ and are none that tell alerts apart: alertname, severity, namespace, modelservice, model_version, feature, pod; values have at most 128 characters"
 )))]
     pub labels: BTreeMap<String, String>,
     /// When the alerts fire.

@@ -36,6 +36,29 @@ impl Default for ResourcesSpec {
     }
 }
 
+/// How the number of pods follows their load, by a HorizontalPodAutoscaler.
+#[derive(JsonSchema, Serialize, Deserialize, Debug, Clone, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = super::cel("self.minReplicas <= self.maxReplicas", "minReplicas must not be more than maxReplicas")))]
+pub struct AutoscalingSpec {
+    /// Pods at least.
+    #[serde(default = "super::one")]
+    #[schemars(range(min = 1, max = 1000))]
+    pub min_replicas: i32,
+    /// Pods at most.
+    #[schemars(range(min = 1, max = 1000))]
+    pub max_replicas: i32,
+    /// Percent of `resources.requests.cpu` that the pods shall use on average: above it there will
+    /// be more of them, below it fewer.
+    #[serde(default = "busy")]
+    #[schemars(range(min = 1, max = 1000))]
+    pub cpu_utilization: i32,
+}
+
+fn busy() -> i32 {
+    70
+}
+
 /// What each pod admits.
 #[derive(JsonSchema, Serialize, Deserialize, Debug, Clone, PartialEq, Eq)]
 #[serde(rename_all = "camelCase", default)]

@@ -22,7 +22,8 @@ pub struct ModelServiceStatus {
     /// Where predictions are answered inside the cluster.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
-    /// The model that the spec asks for, as far as it is known before a pod reads it.
+    /// The model that the spec asks for; where that is a file on a volume or an alias, what a pod
+    /// says that it serves.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<ModelStatus>,
     /// Ready, ModelLoaded, Progressing and MonitoringReady.
@@ -141,6 +142,10 @@ pub enum Reason {
     NotReady,
     /// The cluster has no ServiceMonitor or PrometheusRule kind.
     PrometheusOperatorMissing,
+    /// The Prometheus operator refuses one of the monitoring objects.
+    Rejected,
+    /// Every Prometheus that the operator sees ignores the monitoring objects.
+    NoPrometheusSelectsIt,
     /// The spec asks for no monitoring.
     Disabled,
     /// The API server refused a write.
@@ -170,6 +175,8 @@ impl Reason {
             Self::DeadlineExceeded => "DeadlineExceeded",
             Self::NotReady => "NotReady",
             Self::PrometheusOperatorMissing => "PrometheusOperatorMissing",
+            Self::Rejected => "Rejected",
+            Self::NoPrometheusSelectsIt => "NoPrometheusSelectsIt",
             Self::Disabled => "Disabled",
             Self::ApiError => "ApiError",
         }

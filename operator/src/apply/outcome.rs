@@ -56,34 +56,88 @@ impl<K> Outcome<K> {
     }
 }
 
+/// What stands in the way of a child, if anything does.
+#[derive(Debug)]
+pub struct Fault<'a> {
+    /// Kind and name of the object of somebody else that has its place.
+    pub conflict: Option<(&'a str, &'a str)>,
+    /// Why it could not be written.
+    pub failure: Option<&'a Arc<Error>>,
+}
+
+impl<'a, K> From<&'a Outcome<K>> for Fault<'a> {
+    fn from(outcome: &'a Outcome<K>) -> Self {
+        let conflict = match outcome {
+            Outcome::Conflict { kind, name } => Some((kind.as_str(), name.as_str())),
+            Outcome::Unchanged
+            | Outcome::Written(_)
+            | Outcome::Absent
+            | Outcome::KindMissing
+            | Outcome::Withheld
+            | Outcome::Failed(_) => None,
+        };
+        let failure = outcome.failure();
+        Self { conflict, failure }
+    }
+}
+
+/// The faults of all children, by what they keep from working.
+#[derive(Debug)]
+pub struct Faults<'a> {
+    /// Of those that serve.
+    pub serving: [Fault<'a>; 6],
+    /// Of those that monitor.
+    pub monitoring: [Fault<'a>; 3],
+}
+
 impl Children<Applied> {
     /// Whether an object of somebody else stands where one of ours should.
     pub fn has_conflict(&self) -> bool {
-        self.faults().iter().any(|(conflict, _)| *conflict)
+        let Faults {
+            serving,
+            monitoring,
+        } = self.faults();
+        let mut all = serving.iter().chain(&monitoring);
+        all.any(|fault| fault.conflict.is_some())
     }
 
     /// The first write that failed without keeping the model from being served.
     pub fn failure(&self) -> Option<&Arc<Error>> {
-        self.faults().into_iter().find_map(|(_, failure)| failure)
+        let Faults {
+            serving,
+            monitoring,
+        } = self.faults();
+        let mut all = serving.into_iter().chain(monitoring);
+        all.find_map(|fault| fault.failure)
     }
 
-    /// Of each child, whether it is a conflict, and why it could not be written.
-    fn faults(&self) -> [(bool, Option<&Arc<Error>>); 6] {
+    /// What stands in the way of each child.
+    pub fn faults(&self) -> Faults<'_> {
         let Self {
             config_map,
             service,
             deployment,
+            disruption_budget,
+            autoscaler,
+            network_policy,
             service_monitor,
             prometheus_rule,
             dashboard,
         } = self;
-        [
-            (config_map.is_conflict(), config_map.failure()),
-            (service.is_conflict(), service.failure()),
-            (deployment.is_conflict(), deployment.failure()),
-            (service_monitor.is_conflict(), service_monitor.failure()),
-            (prometheus_rule.is_conflict(), prometheus_rule.failure()),
-            (dashboard.is_conflict(), dashboard.failure()),
-        ]
+        Faults {
+            serving: [
+                config_map.into(),
+                service.into(),
+                deployment.into(),
+                disruption_budget.into(),
+                autoscaler.into(),
+                network_policy.into(),
+            ],
+            monitoring: [
+                service_monitor.into(),
+                prometheus_rule.into(),
+                dashboard.into(),
+            ],
+        }
     }
 }

@@ -1,14 +1,14 @@
 use crate::meta;
-use crate::plan::{Identity, ModelVolume, Plan, SecretKey};
+use crate::plan::{Identity, ModelVolume, Plan, SecretKey, SourceSecret};
 use contract::endpoints::{ADMIN, CONFIG_DIR, CONFIG_FILE, LIVEZ, MODEL_DIR, PORTS, READYZ};
 use k8s_openapi::api::apps::v1::{
     Deployment, DeploymentSpec, DeploymentStrategy, RollingUpdateDeployment,
 };
 use k8s_openapi::api::core::v1::{
     Capabilities, ConfigMap, ConfigMapVolumeSource, Container, ContainerPort, HTTPGetAction,
-    KeyToPath, Lifecycle, LifecycleHandler, PersistentVolumeClaimVolumeSource, PodSecurityContext,
-    PodSpec, PodTemplateSpec, Probe, SeccompProfile, SecretVolumeSource, SecurityContext,
-    SleepAction, Volume, VolumeMount,
+    ImageVolumeSource, KeyToPath, Lifecycle, LifecycleHandler, PersistentVolumeClaimVolumeSource,
+    PodSecurityContext, PodSpec, PodTemplateSpec, Probe, SeccompProfile, SecretVolumeSource,
+    SecurityContext, SleepAction, TopologySpreadConstraint, Volume, VolumeMount,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
@@ -20,15 +20,24 @@ pub const CONTAINER: &str = "server";
 const USER: i64 = 65532;
 /// Seconds that a pod keeps serving after it was told to stop: until no proxy sends to it.
 const PRE_STOP_SECONDS: i64 = 5;
+/// Seconds after that for which the server still answers, and asks clients to connect anew with each
+/// answer: a connection that is closed while a request is on its way would lose it.
+const DRAIN_SECONDS: i64 = 3;
 /// Seconds between being told to stop and being killed: pre-stop plus draining, with room.
 const GRACE_SECONDS: i64 = 40;
+/// Seconds that a pod may take to start: longer than the server takes to give up fetching its model.
+const START_SECONDS: i32 = 100;
 /// Seconds without a new ready pod after which a rollout has failed.
 const PROGRESS_SECONDS: i32 = 120;
 
 /// The pods.
 pub(super) fn render(plan: &Plan, config: &ConfigMap) -> Deployment {
     Deployment {
-        metadata: meta::object(&plan.id, meta::name(&plan.id), &BTreeMap::new()),
+        metadata: ObjectMeta {
+            // An autoscaler may just have changed the number: then nothing is written.
+            resource_version: plan.replicas_seen_at.clone(),
+            ..meta::object(&plan.id, meta::name(&plan.id), &BTreeMap::new())
+        },
         spec: Some(DeploymentSpec {
             replicas: Some(plan.replicas),
             selector: meta::label_selector(&plan.id),
@@ -95,9 +104,26 @@ fn pod(plan: &Plan) -> PodSpec {
             }),
             ..PodSecurityContext::default()
         }),
+        topology_spread_constraints: Some(SPREAD.map(|over| spread(&plan.id, over)).to_vec()),
         containers: vec![container(plan)],
         volumes: Some(volumes(plan)),
         ..PodSpec::default()
+    }
+}
+
+/// What pods are spread over, so that one failure leaves some of them.
+const SPREAD: [&str; 2] = ["topology.kubernetes.io/zone", "kubernetes.io/hostname"];
+
+/// As evenly as there is room: a pod in the wrong place is better than none.
+fn spread(id: &Identity, over: &str) -> TopologySpreadConstraint {
+    TopologySpreadConstraint {
+        max_skew: 1,
+        topology_key: over.to_owned(),
+        when_unsatisfiable: "ScheduleAnyway".to_owned(),
+        label_selector: Some(meta::label_selector(id)),
+        // Pods of the previous spec are about to go, and do not count.
+        match_label_keys: Some(vec!["pod-template-hash".to_owned()]),
+        ..TopologySpreadConstraint::default()
     }
 }
 
@@ -107,15 +133,19 @@ fn container(plan: &Plan) -> Container {
         image: Some(plan.image.reference.clone()),
         image_pull_policy: Some(plan.image.pull_policy.clone()),
         args: Some(
-            ["serve", "--config"]
-                .map(str::to_owned)
-                .into_iter()
-                .chain([config_path()])
-                .collect(),
+            [
+                "serve",
+                "--config",
+                &config_path(),
+                "--drain-delay",
+                &DRAIN_SECONDS.to_string(),
+            ]
+            .map(str::to_owned)
+            .to_vec(),
         ),
         ports: Some(PORTS.map(container_port).to_vec()),
         resources: Some(plan.resources.clone()),
-        startup_probe: Some(probe(READYZ, 1, 60)),
+        startup_probe: Some(probe(READYZ, 1, START_SECONDS)),
         readiness_probe: Some(probe(READYZ, 5, 2)),
         liveness_probe: Some(probe(LIVEZ, 10, 3)),
         lifecycle: Some(Lifecycle {
@@ -172,8 +202,9 @@ fn probe(path: &str, period: i32, failures: i32) -> Probe {
 const CONFIG_VOLUME: &str = "config";
 const MODEL_VOLUME: &str = "model";
 const API_KEYS_VOLUME: &str = "api-keys";
+const SOURCE_VOLUME: &str = "source";
 /// Nobody writes, and besides root only the server's group reads.
-const API_KEYS_MODE: i32 = 0o440;
+const SECRET_MODE: i32 = 0o440;
 
 fn volumes(plan: &Plan) -> Vec<Volume> {
     let config = Volume {
@@ -187,6 +218,7 @@ fn volumes(plan: &Plan) -> Vec<Volume> {
     std::iter::once(config)
         .chain(plan.model_volume.as_ref().map(model_volume))
         .chain(plan.api_keys.as_ref().map(api_keys_volume))
+        .chain(plan.source_secret.as_ref().map(source_volume))
         .collect()
 }
 
@@ -213,23 +245,38 @@ fn model_volume(source: &ModelVolume) -> Volume {
                 read_only: Some(true),
             });
         }
+        ModelVolume::Image { reference } => {
+            volume.image = Some(ImageVolumeSource {
+                reference: Some(reference.clone()),
+                pull_policy: None,
+            });
+        }
     }
     volume
 }
 
-/// One key of a Secret. Where it is missing the server does not start and says so, in words that
-/// reach the status; without `optional` the pod would wait in silence.
 fn api_keys_volume(secret: &SecretKey) -> Volume {
+    let item = KeyToPath {
+        key: secret.key.clone(),
+        path: secret.key.clone(),
+        mode: None,
+    };
+    secret_volume(API_KEYS_VOLUME, &secret.name, Some(vec![item]))
+}
+
+fn source_volume(secret: &SourceSecret) -> Volume {
+    secret_volume(SOURCE_VOLUME, &secret.name, None)
+}
+
+/// Keys of a Secret. Where it is missing the server does not start and says so, in words that
+/// reach the status; without `optional` the pod would wait in silence.
+fn secret_volume(volume: &str, secret: &str, items: Option<Vec<KeyToPath>>) -> Volume {
     Volume {
-        name: API_KEYS_VOLUME.to_owned(),
+        name: volume.to_owned(),
         secret: Some(SecretVolumeSource {
-            secret_name: Some(secret.name.clone()),
-            items: Some(vec![KeyToPath {
-                key: secret.key.clone(),
-                path: secret.key.clone(),
-                mode: None,
-            }]),
-            default_mode: Some(API_KEYS_MODE),
+            secret_name: Some(secret.to_owned()),
+            items,
+            default_mode: Some(SECRET_MODE),
             optional: Some(true),
         }),
         ..Volume::default()
@@ -251,8 +298,13 @@ fn mounts(plan: &Plan) -> Vec<VolumeMount> {
         .api_keys
         .as_ref()
         .map(|secret| mount(API_KEYS_VOLUME, &secret.folder()));
+    let source = plan
+        .source_secret
+        .as_ref()
+        .map(|secret| mount(SOURCE_VOLUME, &secret.folder()));
     std::iter::once(mount(CONFIG_VOLUME, CONFIG_DIR))
         .chain(model)
         .chain(api_keys)
+        .chain(source)
         .collect()
 }

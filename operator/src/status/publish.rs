@@ -96,7 +96,11 @@ fn is_news(ready: &Condition, previous: &[KubeCondition]) -> bool {
     let before = previous
         .iter()
         .find(|condition| condition.type_ == ready.type_.as_str());
-    before.is_none_or(|before| before.reason != ready.reason.as_str())
+    // That a new one starts goes without saying.
+    match before {
+        Some(before) => before.reason != ready.reason.as_str(),
+        None => !matches!(ready.reason, Reason::Starting | Reason::RollingOut),
+    }
 }
 
 /// False if there is nothing left to patch.

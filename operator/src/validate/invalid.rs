@@ -1,4 +1,5 @@
 use crate::api::{DurationError, QuantityError, Reason};
+use contract::business::BusinessProblem;
 use contract::labels::LoadFailure;
 
 /// Why a spec that the API server admitted cannot work.
@@ -30,9 +31,30 @@ pub enum Invalid {
         /// The request as written.
         request: String,
     },
+    /// An average of what is not requested.
+    #[error(
+        "spec.autoscaling: cpuUtilization is a share of resources.requests.cpu, which is not set"
+    )]
+    NothingToUtilize,
+    /// A business metric whose source is not exactly one.
+    #[error("spec.monitoring.businessMetrics: metric '{metric}', {what}")]
+    BusinessSource {
+        /// Its name.
+        metric: String,
+        /// What has no source, or several, and what is expected.
+        what: &'static str,
+    },
+    /// Business metrics that the server cannot count.
+    #[error("spec.monitoring.{0}")]
+    Business(#[from] BusinessProblem),
     /// No source, or more than one.
-    #[error("spec.model.source: set exactly one of builtin, configMap, persistentVolumeClaim")]
+    #[error(
+        "spec.model.source: set exactly one of builtin, configMap, persistentVolumeClaim, http, s3, mlflow, image"
+    )]
     Source,
+    /// Neither a version nor an alias, or both.
+    #[error("spec.model.source.mlflow: set exactly one of version, alias")]
+    MlflowVersion,
     /// The model's ConfigMap does not exist.
     #[error("spec.model.source.configMap: there is no ConfigMap '{0}' in this namespace")]
     NoConfigMap(String),
@@ -63,7 +85,11 @@ impl Invalid {
             Self::Duration { .. }
             | Self::Quantity { .. }
             | Self::LimitBelowRequest { .. }
-            | Self::Source => Reason::InvalidSpec,
+            | Self::NothingToUtilize
+            | Self::BusinessSource { .. }
+            | Self::Business(_)
+            | Self::Source
+            | Self::MlflowVersion => Reason::InvalidSpec,
             Self::NoConfigMap(_) | Self::NoKey { .. } => Reason::Load(LoadFailure::NotFound),
             Self::Checksum { .. } => Reason::Load(LoadFailure::ChecksumMismatch),
         }

@@ -1,71 +1,183 @@
 //! Which model, from where.
 
 use super::Invalid;
-use crate::api::{BuiltinName, ModelSource, ModelSpec};
-use crate::plan::ModelVolume;
+use super::destination::destination;
+use crate::api::{self, BuiltinName, ModelSpec};
+use crate::plan::{Destination, ModelVolume, SourceSecret};
 use crate::world::{ModelData, World};
-use contract::config::{Builtin, ModelConfig};
+use contract::config::{
+    Builtin, HttpSource, MlflowSource, MlflowVersion, ModelConfig, ModelSource, S3Source,
+};
 use contract::endpoints;
 
-/// What the server is told of its model, and the volume that holds the file.
+/// What a model asks of its pods.
+pub(super) struct Model {
+    /// What the server is told.
+    pub(super) config: ModelConfig,
+    /// Volume that holds the file.
+    pub(super) volume: Option<ModelVolume>,
+    /// What the server needs to fetch the file.
+    pub(super) secret: Option<SourceSecret>,
+    /// Whom it is fetched from.
+    pub(super) destination: Option<Destination>,
+}
+
+/// Resolves the model of the ModelService `name` in `namespace`.
 pub(super) fn model(
     spec: &ModelSpec,
     name: &str,
+    namespace: &str,
     world: &World,
-) -> Result<(ModelConfig, Option<ModelVolume>), Invalid> {
-    let (source, volume) = source(&spec.source)?;
+) -> Result<Model, Invalid> {
+    let Found {
+        source,
+        volume,
+        secret,
+        url,
+    } = source(&spec.source)?;
     let sha256 = sha256(spec, world)?;
-    let config = ModelConfig {
-        name: Some(name.to_owned()),
-        version: version(spec, source, sha256.as_deref()),
-        source: server_source(source),
-        sha256,
-    };
-    Ok((config, volume))
-}
-
-/// The one source that is set, borrowed from the spec.
-#[derive(Clone, Copy)]
-enum Source<'a> {
-    Builtin(Builtin),
-    ConfigMap { key: &'a str },
-    Claim { path: &'a str },
-}
-
-fn source(spec: &ModelSource) -> Result<(Source<'_>, Option<ModelVolume>), Invalid> {
-    match (
-        &spec.builtin,
-        &spec.config_map,
-        &spec.persistent_volume_claim,
-    ) {
-        (Some(builtin), None, None) => match builtin.name {
-            BuiltinName::Diabetes => Ok((Source::Builtin(Builtin::Diabetes), None)),
+    Ok(Model {
+        config: ModelConfig {
+            name: Some(name.to_owned()),
+            version: version(spec, &source, sha256.as_deref()),
+            source,
+            sha256,
         },
-        (None, Some(map), None) => Ok((
-            Source::ConfigMap { key: &map.key },
-            Some(ModelVolume::ConfigMap {
-                name: map.name.clone(),
-                key: map.key.clone(),
-            }),
-        )),
-        (None, None, Some(claim)) => Ok((
-            Source::Claim { path: &claim.path },
-            Some(ModelVolume::Claim {
-                name: claim.claim_name.clone(),
-            }),
-        )),
+        volume,
+        secret,
+        destination: url.and_then(|url| destination(&url, namespace)),
+    })
+}
+
+/// The one source that is set.
+struct Found {
+    source: ModelSource,
+    volume: Option<ModelVolume>,
+    secret: Option<SourceSecret>,
+    /// Where it is fetched from.
+    url: Option<String>,
+}
+
+fn source(spec: &api::ModelSource) -> Result<Found, Invalid> {
+    let api::ModelSource {
+        builtin,
+        config_map,
+        persistent_volume_claim,
+        http,
+        s3,
+        mlflow,
+        image,
+    } = spec;
+    let set = [
+        builtin.as_ref().map(of_builtin),
+        config_map.as_ref().map(of_config_map),
+        persistent_volume_claim.as_ref().map(of_claim),
+        http.as_ref().map(of_http),
+        s3.as_ref().map(of_s3),
+        mlflow.as_ref().map(of_mlflow).transpose()?,
+        image.as_ref().map(of_image),
+    ];
+    let mut set = set.into_iter().flatten();
+    match (set.next(), set.next()) {
+        (Some(only), None) => Ok(only),
         _ => Err(Invalid::Source),
     }
 }
 
-fn server_source(source: Source<'_>) -> contract::config::ModelSource {
-    use contract::config::ModelSource::{Builtin, File};
-    match source {
-        Source::Builtin(name) => Builtin(name),
-        Source::ConfigMap { key: path } | Source::Claim { path } => {
-            File(format!("{}/{path}", endpoints::MODEL_DIR))
-        }
+fn of_builtin(source: &api::BuiltinSource) -> Found {
+    let builtin = match source.name {
+        BuiltinName::Diabetes => Builtin::Diabetes,
+    };
+    Found {
+        source: ModelSource::Builtin(builtin),
+        volume: None,
+        secret: None,
+        url: None,
     }
+}
+
+fn mounted(path: &str, volume: ModelVolume) -> Found {
+    Found {
+        source: ModelSource::File(format!("{}/{path}", endpoints::MODEL_DIR)),
+        volume: Some(volume),
+        secret: None,
+        url: None,
+    }
+}
+
+fn of_config_map(source: &api::ConfigMapSource) -> Found {
+    let volume = ModelVolume::ConfigMap {
+        name: source.name.clone(),
+        key: source.key.clone(),
+    };
+    mounted(&source.key, volume)
+}
+
+fn of_claim(source: &api::VolumeClaimSource) -> Found {
+    let name = source.claim_name.clone();
+    mounted(&source.path, ModelVolume::Claim { name })
+}
+
+fn of_image(source: &api::ImageSource) -> Found {
+    let reference = source.reference.clone();
+    mounted(&source.path, ModelVolume::Image { reference })
+}
+
+fn of_http(source: &api::HttpSource) -> Found {
+    let secret = secret(source.secret_ref.as_ref());
+    Found {
+        source: ModelSource::Http(HttpSource {
+            url: source.url.clone(),
+            secrets: secret.as_ref().map(SourceSecret::folder),
+        }),
+        volume: None,
+        secret,
+        url: Some(source.url.clone()),
+    }
+}
+
+fn of_s3(source: &api::S3Source) -> Found {
+    let secret = secret(source.secret_ref.as_ref());
+    let amazon = "https://s3.amazonaws.com".to_owned();
+    Found {
+        source: ModelSource::S3(S3Source {
+            bucket: source.bucket.clone(),
+            key: source.key.clone(),
+            region: source.region.clone(),
+            endpoint: source.endpoint.clone(),
+            secrets: secret.as_ref().map(SourceSecret::folder),
+        }),
+        volume: None,
+        secret,
+        url: Some(source.endpoint.clone().unwrap_or(amazon)),
+    }
+}
+
+fn of_mlflow(source: &api::MlflowSource) -> Result<Found, Invalid> {
+    let version = match (source.version, &source.alias) {
+        (Some(number), None) => MlflowVersion::Number(number),
+        (None, Some(alias)) => MlflowVersion::Alias(alias.clone()),
+        _ => return Err(Invalid::MlflowVersion),
+    };
+    let secret = secret(source.secret_ref.as_ref());
+    Ok(Found {
+        source: ModelSource::Mlflow(MlflowSource {
+            tracking_uri: source.tracking_uri.clone(),
+            model: source.model.clone(),
+            version,
+            path: source.path.clone(),
+            secrets: secret.as_ref().map(SourceSecret::folder),
+        }),
+        volume: None,
+        secret,
+        url: Some(source.tracking_uri.clone()),
+    })
+}
+
+fn secret(reference: Option<&api::SourceSecret>) -> Option<SourceSecret> {
+    reference.map(|secret| SourceSecret {
+        name: secret.name.clone(),
+    })
 }
 
 /// The checksum that pods must find: the spec's, or that of the ConfigMap's present content, so
@@ -91,11 +203,16 @@ fn sha256(model: &ModelSpec, world: &World) -> Result<Option<String>, Invalid> {
     }
 }
 
-/// The version on metrics; None leaves it to the pod, which reads the file.
-fn version(model: &ModelSpec, source: Source<'_>, sha256: Option<&str>) -> Option<String> {
+/// The version on metrics; None leaves it to the pod, which reads the file or asks for the alias.
+fn version(model: &ModelSpec, source: &ModelSource, sha256: Option<&str>) -> Option<String> {
     let by_source = || match source {
-        Source::Builtin(builtin) => Some(builtin.version().to_owned()),
-        Source::ConfigMap { .. } | Source::Claim { .. } => {
+        ModelSource::Builtin(builtin) => Some(builtin.version().to_owned()),
+        ModelSource::Mlflow(MlflowSource {
+            version: MlflowVersion::Number(number),
+            ..
+        }) => Some(number.to_string()),
+        ModelSource::Mlflow(_) => None,
+        ModelSource::File(_) | ModelSource::Http(_) | ModelSource::S3(_) => {
             sha256.map(|hash| hash.chars().take(8).collect())
         }
     };

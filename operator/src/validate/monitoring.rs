@@ -1,9 +1,27 @@
 //! Scraping, alerts and the dashboard.
 
 use super::{Invalid, millis, seconds};
-use crate::api::{MonitoringSpec, ThresholdsSpec};
+use crate::api::{
+    BusinessKind, BusinessMetricSpec, Duration, MonitoringSpec, ObjectivesSpec, ThresholdsSpec,
+};
 use crate::meta;
-use crate::plan::{Alerts, Dashboard, Identity, Monitoring, Scrape, Settings, Thresholds, Window};
+use crate::plan::{
+    Alerts, Average, Dashboard, Identity, Monitoring, Objectives, Scrape, Settings, Thresholds,
+    Watch, Window,
+};
+
+/// What the three kinds of watching have in common.
+macro_rules! watch {
+    ($spec:expr, $field:literal) => {{
+        let spec = $spec;
+        let watch = Watch {
+            window: window(concat!("monitoring.", $field, ".window"), &spec.window)?,
+            threshold: spec.threshold,
+            minimum_samples: spec.minimum_samples,
+        };
+        spec.enabled.then_some(watch)
+    }};
+}
 
 /// What monitoring the spec asks for; None for none.
 pub(super) fn monitoring(
@@ -17,9 +35,12 @@ pub(super) fn monitoring(
     let thresholds = thresholds(&spec.alerts.thresholds)?;
     Ok(Some(Monitoring {
         scrape: scrape(spec, settings)?,
-        window: Window {
-            seconds: millis("monitoring.alerts.window", &spec.alerts.window)? / 1000,
-        },
+        window: window("monitoring.alerts.window", &spec.alerts.window)?,
+        objectives: objectives(&spec.objectives)?,
+        drift: watch!(&spec.drift, "drift"),
+        quality: watch!(&spec.quality, "quality"),
+        performance: watch!(&spec.performance, "performance"),
+        averages: averages(&spec.business_metrics),
         alerts: spec
             .alerts
             .enabled
@@ -32,12 +53,54 @@ pub(super) fn monitoring(
     }))
 }
 
+fn window(field: &'static str, duration: &Duration) -> Result<Window, Invalid> {
+    let seconds = millis(field, duration)? / 1000;
+    Ok(Window { seconds })
+}
+
+fn objectives(spec: &ObjectivesSpec) -> Result<Option<Objectives>, Invalid> {
+    let period = window("monitoring.objectives.period", &spec.period)?;
+    let threshold = "monitoring.objectives.latency.threshold";
+    let objectives = Objectives {
+        unit: Window {
+            seconds: (period.seconds / Objectives::PERIOD).max(1),
+        },
+        unavailable: remainder(spec.availability),
+        latency_seconds: seconds(threshold, &spec.latency.threshold)?,
+        slow: remainder(spec.latency.target),
+    };
+    Ok(spec.enabled.then_some(objectives))
+}
+
+/// What `percent` leaves of 1, to nine digits: binary fractions would show in the rules.
+fn remainder(percent: f64) -> f64 {
+    ((100.0 - percent) * 1e7).round() / 1e9
+}
+
+fn averages(metrics: &[BusinessMetricSpec]) -> Vec<Average> {
+    let averages = metrics
+        .iter()
+        .filter(|metric| metric.kind == BusinessKind::Average);
+    let average = |metric: &BusinessMetricSpec| Average {
+        name: metric.name.clone(),
+        labels: metric
+            .labels
+            .iter()
+            .map(|label| label.name.clone())
+            .collect(),
+    };
+    averages.map(average).collect()
+}
+
 fn scrape(spec: &MonitoringSpec, settings: &Settings) -> Result<Scrape, Invalid> {
-    millis("monitoring.scrape.interval", &spec.scrape.interval)?;
+    let interval = millis("monitoring.scrape.interval", &spec.scrape.interval)?;
     millis("monitoring.scrape.timeout", &spec.scrape.timeout)?;
     let defaults = settings.monitor_labels.iter().cloned();
     Ok(Scrape {
         interval: spec.scrape.interval.0.clone(),
+        every: Window {
+            seconds: interval.div_ceil(1000),
+        },
         timeout: spec.scrape.timeout.0.clone(),
         labels: defaults.chain(spec.scrape.labels.clone()).collect(),
     })

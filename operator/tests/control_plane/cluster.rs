@@ -1,12 +1,12 @@
 //! The control plane under test, the operator that runs against it, and kubectl.
 
+use crate::installed::{NAMESPACE, PATIENCE, RELEASE, directory, install, kubeconfig_of_account};
 use crate::kubectl::{self, condition, eventually, kubectl};
 use k8s_openapi::ByteString;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::sync::{LazyLock, Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
-use std::time::Duration;
 
 /// Tests that disturb others (they stop the operator, or take kinds away) hold it for writing.
 static PEACE: RwLock<()> = RwLock::new(());
@@ -14,13 +14,6 @@ static OPERATOR: LazyLock<Mutex<Operator>> = LazyLock::new(|| {
     install();
     Mutex::new(Operator::start("operator"))
 });
-
-/// How long a test waits for what must happen.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
-/// Where the operator is installed.
-const NAMESPACE: &str = "modelservice-system";
-/// Name of the chart's objects.
-const RELEASE: &str = "modelservice-operator";
 
 /// A namespace of its own for one test, while nobody disturbs.
 pub(crate) struct Cluster {
@@ -138,82 +131,9 @@ pub(crate) fn model_service(name: &str, spec: &str) -> String {
     )
 }
 
-fn repository(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)
-}
-
-/// Directory of the control plane; its audit log is there.
-pub(crate) fn directory() -> PathBuf {
-    std::env::var_os("CONTROL_PLANE")
-        .map(PathBuf::from)
-        .expect("run the tests with `make test-control-plane`")
-}
-
 /// Name of the operator's account in the audit log.
 pub(crate) fn account() -> String {
     format!("system:serviceaccount:{NAMESPACE}:{RELEASE}")
-}
-
-/// What the chart installs but for the pods: definition, account and rights.
-pub(crate) fn chart() -> String {
-    let output = Command::new("helm")
-        .args([
-            "template",
-            RELEASE,
-            "--namespace",
-            NAMESPACE,
-            "--kube-version",
-            "1.34.0",
-        ])
-        .args([
-            "--show-only",
-            "templates/crd.yaml",
-            "--show-only",
-            "templates/serviceaccount.yaml",
-        ])
-        .args(["--show-only", "templates/rbac.yaml"])
-        .arg(repository("charts/modelservice-operator"))
-        .output()
-        .expect("helm is not on the PATH: run the tests with `make test-control-plane`");
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    String::from_utf8(output.stdout).unwrap()
-}
-
-fn install() {
-    kubectl(&["create", "namespace", NAMESPACE], None).unwrap();
-    kubectl(&["apply", "-f", "-"], Some(&chart())).unwrap();
-    kubectl(
-        &[
-            "wait",
-            "--for=condition=Established",
-            "crd/modelservices.modelservice.dev",
-        ],
-        None,
-    )
-    .unwrap();
-    install_monitoring_kinds();
-}
-
-/// Installs the kinds of the Prometheus operator.
-pub(crate) fn install_monitoring_kinds() {
-    for kind in ["servicemonitors", "prometheusrules"] {
-        let file = PathBuf::from(
-            std::env::var_os("MONITORING_CRDS")
-                .expect("run the tests with `make test-control-plane`"),
-        )
-        .join(format!("monitoring.coreos.com_{kind}.yaml"));
-        kubectl(
-            &["apply", "--server-side", "-f", file.to_str().unwrap()],
-            None,
-        )
-        .unwrap();
-        let crd = format!("crd/{kind}.monitoring.coreos.com");
-        kubectl(&["wait", "--for=condition=Established", &crd], None).unwrap();
-    }
 }
 
 /// The process of an operator.
@@ -226,13 +146,18 @@ pub(crate) struct Operator {
 impl Operator {
     /// Starts one that is called `name` in its files, with a token of its own.
     pub(crate) fn start(name: &str) -> Self {
+        Self::start_with(name, &[])
+    }
+
+    /// The same with further arguments.
+    fn start_with(name: &str, arguments: &'static [&str]) -> Self {
         let kubeconfig = kubeconfig_of_account();
         let token = kubeconfig["users"][0]["user"]["token"].as_str().unwrap();
         let credential = credential(token);
         let file = directory().join(format!("{name}.kubeconfig"));
         std::fs::write(&file, kubeconfig.to_string()).unwrap();
         Self {
-            process: start(file, directory().join(format!("{name}.log"))),
+            process: start(file, directory().join(format!("{name}.log")), arguments),
             credential,
         }
     }
@@ -296,6 +221,16 @@ pub(crate) fn while_another_leads(meanwhile: impl FnOnce()) {
     *operator = Operator::start("operator");
 }
 
+/// Lets `meanwhile` happen while an operator runs that is told `arguments` too.
+pub(crate) fn while_told(arguments: &'static [&str], meanwhile: impl FnOnce()) {
+    while_another_leads(|| {
+        let mut other = Operator::start_with("told", arguments);
+        meanwhile();
+        other.signal("-TERM");
+        assert!(other.end());
+    });
+}
+
 /// Who holds the lease.
 pub(crate) fn lease_holder() -> Option<String> {
     let lease = kubectl::get(NAMESPACE, "lease", RELEASE)?;
@@ -334,10 +269,10 @@ fn times_filled() -> usize {
 
 /// Starts the operator as its service account. It ends with the test process: the thread that
 /// starts it lives as long, and its death is the operator's signal to go.
-fn start(kubeconfig: PathBuf, log: PathBuf) -> Child {
+fn start(kubeconfig: PathBuf, log: PathBuf, arguments: &'static [&str]) -> Child {
     let (sender, receiver) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
-        sender.send(spawn(&kubeconfig, &log)).unwrap();
+        sender.send(spawn(&kubeconfig, &log, arguments)).unwrap();
         loop {
             std::thread::park();
         }
@@ -345,7 +280,7 @@ fn start(kubeconfig: PathBuf, log: PathBuf) -> Child {
     receiver.recv().unwrap()
 }
 
-fn spawn(kubeconfig: &Path, log: &Path) -> Child {
+fn spawn(kubeconfig: &Path, log: &Path, arguments: &[&str]) -> Child {
     let log = std::fs::File::options()
         .create(true)
         .append(true)
@@ -363,29 +298,10 @@ fn spawn(kubeconfig: &Path, log: &Path) -> Child {
             NAMESPACE,
         ])
         .args(["--monitor-label", "release=kube-prometheus-stack"])
+        .args(arguments)
         .env("KUBECONFIG", kubeconfig)
         .stdout(log.try_clone().unwrap())
         .stderr(log)
         .spawn()
         .unwrap()
-}
-
-fn kubeconfig_of_account() -> Value {
-    let text = kubectl(&["config", "view", "--raw", "--minify", "-o", "json"], None).unwrap();
-    let mut config: Value = serde_json::from_str(&text).unwrap();
-    let token = kubectl(
-        &[
-            "--namespace",
-            NAMESPACE,
-            "create",
-            "token",
-            RELEASE,
-            "--duration",
-            "2h",
-        ],
-        None,
-    )
-    .unwrap();
-    config["users"][0]["user"] = json!({"token": token.trim()});
-    config
 }

@@ -1,23 +1,33 @@
 //! From apply to delete: what is made, kept, repaired, scaled and taken away.
 
-use crate::cluster::{Cluster, PATIENCE, account, directory, while_stopped};
+use crate::cluster::{Cluster, account, while_stopped};
+use crate::installed::{PATIENCE, directory};
 use crate::kubectl::eventually;
 use serde_json::{Value, json};
 use std::time::Duration;
 
 const SPEC: &str = "{model: {source: {builtin: {name: diabetes}}}}";
-/// Kind and name of every child of a ModelService named `churn`.
-pub(crate) const CHILDREN: [(&str, &str); 6] = [
+/// Kind and name of what serves, of a ModelService named `churn` with one pod.
+const SERVING: [(&str, &str); 4] = [
     ("configmap", "churn-config"),
     ("service", "churn"),
     ("deployment", "churn"),
+    ("networkpolicy", "churn"),
+];
+/// And of what monitors.
+pub(crate) const MONITORING: [(&str, &str); 3] = [
     ("servicemonitor", "churn"),
     ("prometheusrule", "churn"),
     ("configmap", "churn-dashboard"),
 ];
 
+/// All of them.
+pub(crate) fn children() -> impl Iterator<Item = (&'static str, &'static str)> {
+    SERVING.into_iter().chain(MONITORING)
+}
+
 fn wait_for_children(cluster: &Cluster) {
-    for (kind, name) in CHILDREN {
+    for (kind, name) in children() {
         cluster.wait(kind, name, |_| true);
     }
 }
@@ -28,7 +38,7 @@ fn one_apply_makes_every_child_and_one_delete_takes_them_all() {
     let cluster = Cluster::shared("lifecycle");
     cluster.serve(SPEC).unwrap();
     let uid = cluster.wait("modelservice", "churn", |_| true)["metadata"]["uid"].clone();
-    for (kind, name) in CHILDREN {
+    for (kind, name) in children() {
         let child = cluster.wait(kind, name, |_| true);
         let owner = &child["metadata"]["ownerReferences"][0];
         assert_eq!(
@@ -53,7 +63,7 @@ fn one_apply_makes_every_child_and_one_delete_takes_them_all() {
     cluster
         .kubectl(&["delete", "modelservice", "churn"])
         .unwrap();
-    for (kind, name) in CHILDREN {
+    for (kind, name) in children() {
         cluster.wait_gone(kind, name);
     }
 }
@@ -107,7 +117,7 @@ fn a_deleted_child_comes_back() {
     let cluster = Cluster::shared("undelete");
     cluster.serve(SPEC).unwrap();
     wait_for_children(&cluster);
-    for (kind, name) in CHILDREN {
+    for (kind, name) in children() {
         let uid = cluster.get(kind, name).unwrap()["metadata"]["uid"].clone();
         cluster.kubectl(&["delete", kind, name]).unwrap();
         cluster.wait(kind, name, |child| child["metadata"]["uid"] != uid);
@@ -175,7 +185,7 @@ fn monitoring_that_is_no_longer_wanted_goes_and_comes_back_when_it_is() {
     cluster
         .serve("{model: {source: {builtin: {name: diabetes}}}, monitoring: {enabled: false}}")
         .unwrap();
-    for (kind, name) in &CHILDREN[3..] {
+    for (kind, name) in MONITORING {
         cluster.wait_gone(kind, name);
     }
     cluster.wait_condition("MonitoringReady", "False", "Disabled");
@@ -268,5 +278,5 @@ fn nothing_is_written_when_nothing_changes() {
     assert!(further.is_empty(), "{further:#?}");
     let own = |entry: &&Value| entry["objectRef"]["namespace"] == "steady";
     let count = writes().iter().filter(own).count();
-    assert!(count <= 12, "{count} writes for one new ModelService");
+    assert!(count <= 13, "{count} writes for one new ModelService");
 }

@@ -11,9 +11,13 @@
 mod cluster;
 mod conditions;
 mod election;
+#[path = "../support/installed.rs"]
+mod installed;
 #[path = "../support/kubectl.rs"]
 mod kubectl;
 mod lifecycle;
 mod monitoring_kinds;
 mod rights;
+mod scaling;
 mod schema;
+mod tenants;

@@ -1,9 +1,13 @@
 //! The chart's rights are exactly those that the operator uses.
 
-use crate::cluster::{Cluster, account, chart, directory};
-use crate::lifecycle::CHILDREN;
+use crate::cluster::{Cluster, account, while_told};
+use crate::installed::{chart, directory, install_monitoring_kind};
+use crate::lifecycle::{MONITORING, children};
 use serde_json::Value;
 use std::collections::BTreeSet;
+
+/// What a ModelService has besides when there are several pods, and their number varies.
+const SCALING: [(&str, &str); 2] = [("poddisruptionbudget", "churn"), ("hpa", "churn")];
 
 /// Group, resource and verb.
 type Right = (String, String, String);
@@ -73,7 +77,8 @@ fn used() -> BTreeSet<Right> {
 #[test]
 #[ignore = "needs a control plane: make test-control-plane"]
 fn the_operator_has_no_right_that_it_does_not_use() {
-    let cluster = Cluster::shared("rights");
+    let cluster = Cluster::alone("rights");
+    install_monitoring_kind("prometheuses");
     cluster
         .kubectl(&[
             "create",
@@ -83,17 +88,25 @@ fn the_operator_has_no_right_that_it_does_not_use() {
         ])
         .unwrap();
     let model = "model: {source: {configMap: {name: models, key: churn.json}}}";
-    cluster.serve(&format!("{{{model}}}")).unwrap();
-    for (kind, name) in CHILDREN {
+    cluster
+        .serve(&format!(
+            "{{{model}, autoscaling: {{minReplicas: 2, maxReplicas: 3}}}}"
+        ))
+        .unwrap();
+    for (kind, name) in children().chain(SCALING) {
         cluster.wait(kind, name, |_| true);
     }
     cluster
         .serve(&format!("{{{model}, monitoring: {{enabled: false}}}}"))
         .unwrap();
-    for (kind, name) in &CHILDREN[3..] {
+    for (kind, name) in MONITORING.into_iter().chain(SCALING) {
         cluster.wait_gone(kind, name);
     }
     cluster.wait_condition("MonitoringReady", "False", "Disabled");
+    while_told(&["--network-policies=false"], || {
+        cluster.wait_gone("networkpolicy", "churn");
+    });
+    cluster.wait("networkpolicy", "churn", |_| true);
     // A second event of a kind within minutes is a patch of the first; nobody waits for that here.
     let seldom = (
         "events.k8s.io".to_owned(),

@@ -5,12 +5,12 @@ use crate::cluster::{Cluster, model_service};
 const MODEL: &str = "model: {source: {builtin: {name: diabetes}}}";
 
 /// Spec, and a part of the message that refuses it.
-const REFUSED: [(&str, &str); 34] = [
+const REFUSED: [(&str, &str); 62] = [
     ("{}", "spec.model: Required value"),
     ("{model: {}}", "spec.model.source: Required value"),
     (
         "{model: {source: {}}}",
-        "set exactly one of builtin, configMap, persistentVolumeClaim",
+        "set exactly one of builtin, configMap, persistentVolumeClaim, http, s3, mlflow, image",
     ),
     (
         "{model: {source: {builtin: {name: diabetes}, configMap: {name: a, key: b}}}}",
@@ -21,8 +21,56 @@ const REFUSED: [(&str, &str); 34] = [
         "supported values: \"diabetes\"",
     ),
     (
+        "{model: {source: {git: {url: 'http://x'}}}}",
+        "unknown field \"spec.model.source.git\"",
+    ),
+    (
         "{model: {source: {http: {url: 'http://x'}}}}",
-        "unknown field \"spec.model.source.http\"",
+        "sha256 is required for http and s3",
+    ),
+    (
+        "{model: {source: {s3: {bucket: models, key: a}}}}",
+        "sha256 is required for http and s3",
+    ),
+    (
+        "{model: {source: {http: {url: 'file:///etc/passwd'}}}}",
+        "http.url",
+    ),
+    (
+        "{model: {source: {http: {url: 'http://me:pw@x/a'}}}}",
+        "http.url",
+    ),
+    (
+        "{model: {source: {http: {url: 'http://x/a b'}}}}",
+        "http.url",
+    ),
+    (
+        "{model: {source: {http: {url: 'http://x', secretRef: {name: a, namespace: b}}}}}",
+        "unknown field \"spec.model.source.http.secretRef.namespace\"",
+    ),
+    (
+        "{model: {source: {s3: {bucket: 'a/../b', key: a}}}}",
+        "s3.bucket",
+    ),
+    (
+        "{model: {source: {s3: {bucket: models, key: ''}}}}",
+        "s3.key",
+    ),
+    (
+        "{model: {source: {mlflow: {trackingUri: 'http://x', model: a}}}}",
+        "set exactly one of version, alias",
+    ),
+    (
+        "{model: {source: {mlflow: {trackingUri: 'http://x', model: a, version: 1, alias: b}}}}",
+        "set exactly one of version, alias",
+    ),
+    (
+        "{model: {source: {mlflow: {trackingUri: 'http://x', model: a, version: 0}}}}",
+        "mlflow.version",
+    ),
+    (
+        "{model: {source: {image: {reference: a, path: ../b}}}}",
+        "path must be relative",
     ),
     (
         "{model: {source: {configMap: {name: a}}}}",
@@ -136,6 +184,70 @@ const REFUSED: [(&str, &str); 34] = [
         "{model: {source: {builtin: {name: diabetes}}}, monitoring: {alerts: {thresholds: {inferenceP95: 1s}}}}",
         "the histograms reach no further",
     ),
+    (
+        "{model: {source: {builtin: {name: diabetes}}}, monitoring: {scrape: {interval: 10m}, alerts: {window: 1h}}}",
+        "between 1s and 2m",
+    ),
+    (
+        "{model: {source: {builtin: {name: diabetes}}}, monitoring: {alerts: {labels: {pod: a}}}}",
+        "none that tell alerts apart",
+    ),
+    (
+        "{model: {source: {builtin: {name: diabetes}}}, monitoring: {objectives: {period: 1h}}}",
+        "period must be between 12h and 2160h",
+    ),
+    (
+        "{model: {source: {builtin: {name: diabetes}}}, monitoring: {objectives: {period: 24h}}}",
+        "its shortest window needs several scrapes",
+    ),
+    (
+        "{model: {source: {builtin: {name: diabetes}}}, monitoring: {objectives: {availability: 100}}}",
+        "objectives.availability",
+    ),
+    (
+        "{model: {source: {builtin: {name: diabetes}}}, monitoring: {objectives: {latency: {threshold: 300ms}}}}",
+        "threshold must be one of 1ms, 5ms",
+    ),
+    (
+        "{model: {source: {builtin: {name: diabetes}}}, monitoring: {drift: {window: 30s}}}",
+        "window must be between 1m and 168h, and threshold at least 0.01",
+    ),
+    (
+        "{model: {source: {builtin: {name: diabetes}}}, monitoring: {scrape: {interval: 30s}, quality: {window: 1m}}}",
+        "at most a quarter of drift.window, quality.window and performance.window",
+    ),
+    (
+        "{model: {source: {builtin: {name: diabetes}}}, monitoring: {drift: {threshold: 0}}}",
+        "threshold at least 0.01",
+    ),
+    (
+        "{model: {source: {builtin: {name: diabetes}}}, monitoring: {performance: {minimumSamples: 0}}}",
+        "performance.minimumSamples",
+    ),
+    (
+        "{model: {source: {builtin: {name: diabetes}}}, monitoring: {businessMetrics: [{name: a-b, type: counter}]}}",
+        "businessMetrics[0].name",
+    ),
+    (
+        "{model: {source: {builtin: {name: diabetes}}}, monitoring: {businessMetrics: [{name: a, type: gauge}]}}",
+        "supported values: \"counter\", \"histogram\", \"average\"",
+    ),
+    (
+        "{model: {source: {builtin: {name: diabetes}}}, monitoring: {businessMetrics: [{name: a, type: counter, buckets: [1]}]}}",
+        "buckets are for histograms only",
+    ),
+    (
+        "{model: {source: {builtin: {name: diabetes}}}, monitoring: {businessMetrics: [{name: a, type: counter, value: {parameter: b, output: prediction}}]}}",
+        "set exactly one of parameter, output, request",
+    ),
+    (
+        "{model: {source: {builtin: {name: diabetes}}}, monitoring: {businessMetrics: [{name: a, type: counter, labels: [{name: b}]}]}}",
+        "set exactly one of parameter, output, request, constant",
+    ),
+    (
+        "{model: {source: {builtin: {name: diabetes}}}, monitoring: {compatibility: [seldon]}}",
+        "supported values",
+    ),
 ];
 
 #[test]
@@ -166,6 +278,27 @@ fn names_that_a_service_or_a_label_cannot_carry_are_refused() {
         .apply(&model_service(&"a".repeat(46), &format!("{{{MODEL}}}")))
         .unwrap();
     cluster.wait("deployment", &"a".repeat(46), |_| true);
+}
+
+#[test]
+#[ignore = "needs a control plane: make test-control-plane"]
+fn every_example_is_admitted() {
+    let cluster = Cluster::shared("schema-examples");
+    let mut found = 0;
+    for entry in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../examples")).unwrap() {
+        let path = entry.unwrap().path();
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "yaml")
+        {
+            let text = std::fs::read_to_string(&path).unwrap();
+            cluster
+                .apply(&text)
+                .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+            found += 1;
+        }
+    }
+    assert!(found >= 10, "{found} examples");
 }
 
 #[test]
@@ -201,6 +334,9 @@ fn kubectl_explains_every_field() {
         "maxBatchRows",
         "errorsPerSecond",
         "folder",
+        "minimumSamples",
+        "businessMetrics",
+        "availability",
     ] {
         assert!(text.contains(field), "{field} is not explained");
     }

@@ -10,11 +10,15 @@
 )]
 
 mod alerts;
+mod business;
 mod chart;
 mod cluster;
+mod dashboards;
 mod faults;
 #[path = "../support/kubectl.rs"]
 mod kubectl;
+mod load;
 mod prometheus;
+mod rollouts;
 mod served;
 mod sources;

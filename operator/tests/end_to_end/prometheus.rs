@@ -7,6 +7,8 @@ use std::fmt::Write as _;
 
 const PROMETHEUS: &str =
     "/api/v1/namespaces/monitoring/services/kube-prometheus-stack-prometheus:9090/proxy/api/v1";
+const ALERTMANAGER: &str =
+    "/api/v1/namespaces/monitoring/services/kube-prometheus-stack-alertmanager:9093/proxy/api/v2";
 
 fn ask(path: &str) -> Value {
     let answer = kubectl(&["get", "--raw", &format!("{PROMETHEUS}/{path}")], None).unwrap();
@@ -47,15 +49,27 @@ pub(crate) fn wait_query(expression: &str, wanted: impl Fn(&[Value]) -> bool) ->
 /// The rule groups of a ModelService that Prometheus has loaded.
 pub(crate) fn rule_groups(namespace: &str, name: &str) -> Vec<Value> {
     let group = format!("modelservice.{namespace}.{name}");
+    let is_ours = |found: &Value| {
+        let rest = found["name"].as_str().unwrap().strip_prefix(&group);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    };
     let groups = ask("rules")["groups"].as_array().unwrap().clone();
-    groups.into_iter().filter(|g| g["name"] == group).collect()
+    groups.into_iter().filter(is_ours).collect()
 }
 
 /// The state of an alert of a ModelService: `inactive`, `pending` or `firing`.
 pub(crate) fn alert_state(namespace: &str, name: &str, alert: &str) -> Option<String> {
     let groups = rule_groups(namespace, name);
-    let rules = groups.first()?["rules"].as_array()?.clone();
-    rules.iter().find(|rule| rule["name"] == alert)?["state"]
-        .as_str()
-        .map(str::to_owned)
+    let mut rules = groups.iter().filter_map(|group| group["rules"].as_array());
+    let rule = rules.find_map(|rules| rules.iter().find(|rule| rule["name"] == alert))?;
+    rule["state"].as_str().map(str::to_owned)
+}
+
+/// Whether Alertmanager has an alert of a ModelService as one that goes on.
+pub(crate) fn is_received(namespace: &str, alert: &str) -> bool {
+    let filter = format!("filter=alertname%3D%22{alert}%22&filter=namespace%3D%22{namespace}%22");
+    let path = format!("{ALERTMANAGER}/alerts?active=true&{filter}");
+    let answer = kubectl(&["get", "--raw", &path], None).unwrap();
+    let alerts: Value = serde_json::from_str(&answer).unwrap();
+    alerts.as_array().is_some_and(|alerts| !alerts.is_empty())
 }

@@ -1,10 +1,17 @@
-//! Models that users trained, from a ConfigMap and from a volume.
+//! Models that users trained, from a ConfigMap, from a volume and from a bucket.
 
-use crate::cluster::{Cluster, inference, node, on_node, repository};
+use crate::cluster::{Cluster, PATIENCE, inference, node, on_node, repository};
+use crate::kubectl::{eventually, kubectl};
 use crate::served::{assert_predicts, rows, truth};
 use serde_json::json;
 
-fn train(directory: &tempfile::TempDir, file: &str, target: &str, algorithm: &str) -> String {
+/// Trains a model file from an example's data; its path.
+pub(crate) fn train(
+    directory: &tempfile::TempDir,
+    file: &str,
+    target: &str,
+    algorithm: &str,
+) -> String {
     let data = repository("examples/data").join(file);
     let out = directory
         .path()
@@ -74,6 +81,14 @@ fn a_model_on_a_volume_is_served_once_it_is_there() {
     put_on_volume(&cluster, &model);
     cluster.kubectl(&["delete", "pods", "--all"]).unwrap();
     cluster.wait_ready("progression");
+    let sha256 = crate::cluster::run("sha256sum", &[&model]).1;
+    eventually("the version that pods say", PATIENCE, || {
+        let ms = cluster.get("modelservice", "progression").unwrap();
+        match ms["status"]["model"]["version"] == sha256[..8] {
+            true => Ok(()),
+            false => Err(Some(ms)),
+        }
+    });
     let file = "diabetes-progression.csv";
     assert_predicts(
         &cluster,
@@ -104,6 +119,78 @@ fn put_on_volume(cluster: &Cluster, model: &str) {
         "docker cp to {target}"
     );
     on_node(&["chmod", "-R", "a+rX", path]);
+}
+
+/// An S3 server on the node with one file in the bucket `models`; its address.
+fn bucket_on_node(file: &str, key: &str) -> String {
+    let program = std::env::var("VERSITYGW").expect("run the tests with `make test-end-to-end`");
+    let copy = |from: &str, to: &str| {
+        let target = format!("{}:{to}", node());
+        assert!(crate::cluster::run("docker", &["cp", from, &target]).0);
+    };
+    on_node(&["mkdir", "-p", "/var/s3/models"]);
+    copy(&program, "/usr/local/bin/versitygw");
+    copy(file, &format!("/var/s3/models/{key}"));
+    // One of an earlier run would still have the port.
+    let start = "pkill versitygw; sleep 0.2; \
+        versitygw --port :7070 --access key-of-the-test --secret secret-of-the-test posix --nometa /var/s3 \
+        >/var/log/versitygw.log 2>&1 &";
+    on_node(&["bash", "-c", start]);
+    let nodes = kubectl(&["get", "nodes", "--output", "json"], None).unwrap();
+    let nodes: serde_json::Value = serde_json::from_str(&nodes).unwrap();
+    let addresses = nodes["items"][0]["status"]["addresses"].as_array().unwrap();
+    let internal = addresses
+        .iter()
+        .find(|a| a["type"] == "InternalIP")
+        .unwrap();
+    format!("http://{}:7070", internal["address"].as_str().unwrap())
+}
+
+#[test]
+#[ignore = "needs a cluster: make test-end-to-end"]
+fn a_model_in_a_bucket_is_served_and_what_keeps_it_away_is_said() {
+    let cluster = Cluster::shared("e2e-bucket");
+    let directory = tempfile::tempdir().unwrap();
+    let model = train(&directory, "wine.csv", "target", "random-forest");
+    let endpoint = bucket_on_node(&model, "wine.json.gz");
+    let sha256 = crate::cluster::run("sha256sum", &[&model]).1;
+    let sha256 = &sha256[..64];
+    let spec = |key: &str| {
+        format!(
+            "{{model: {{source: {{s3: {{bucket: models, key: {key}, endpoint: '{endpoint}', secretRef: {{name: keys}}}}}}, sha256: {sha256}}}}}"
+        )
+    };
+    cluster.serve("wine", &spec("wine.json.gz"));
+    let message = cluster.wait_condition("wine", "ModelLoaded", "False", "Forbidden");
+    assert!(
+        message.contains("there is no Secret in /etc/modelservice-source/keys"),
+        "{message}"
+    );
+    let secret = ["create", "secret", "generic", "keys"];
+    let host = endpoint.trim_start_matches("http://");
+    let hosts = format!(
+        "--from-literal=allowed-hosts={}",
+        host.trim_end_matches(":7070")
+    );
+    let keys = [
+        hosts.as_str(),
+        "--from-literal=AWS_ACCESS_KEY_ID=key-of-the-test",
+        "--from-literal=AWS_SECRET_ACCESS_KEY=secret-of-the-test",
+    ];
+    cluster.kubectl(&[&secret[..], &keys].concat()).unwrap();
+    cluster.kubectl(&["delete", "pods", "--all"]).unwrap();
+    cluster.wait_ready("wine");
+    let all = rows("wine.csv", "target");
+    assert_predicts(&cluster, "wine", &all, &truth(&model, "wine.csv"));
+
+    // The old pods go on, and turning back heals.
+    cluster.serve("wine", &spec("none.json.gz"));
+    let message = cluster.wait_condition("wine", "ModelLoaded", "False", "NotFound");
+    let expected = format!("GET {endpoint}/models/none.json.gz: 404 Not Found (NoSuchKey)");
+    assert_eq!(message, expected);
+    assert_predicts(&cluster, "wine", &all, &truth(&model, "wine.csv"));
+    cluster.serve("wine", &spec("wine.json.gz"));
+    cluster.wait_ready("wine");
 }
 
 #[test]

@@ -94,6 +94,13 @@ impl ApiKeys {
     }
 }
 
+impl ApiKey {
+    /// Who has it, as metrics say it.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+}
+
 fn known(hashes: Vec<KeyHash>, metrics: &KeyMetrics) -> Vec<Arc<ApiKey>> {
     let known = hashes.into_iter().map(|KeyHash { id, digest }| {
         let counters = metrics.of(&id);

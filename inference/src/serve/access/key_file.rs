@@ -5,9 +5,7 @@ use crate::serve::secret_file::{self, Digest, ReadError};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use contract::labels::UNKNOWN_KEY;
-
-/// Keys in one file: each has time series of its own, and is compared on every request.
-pub const MOST_KEYS: usize = 100;
+use contract::limits::MOST_KEYS;
 
 /// A line of the file.
 #[derive(Debug, Clone, PartialEq, Eq)]

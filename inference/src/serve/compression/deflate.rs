@@ -43,7 +43,8 @@ pub async fn compress(mut response: Response, coding: Option<Coding>) -> Respons
     let vary = HeaderValue::from_name(ACCEPT_ENCODING);
     response.headers_mut().append(VARY, vary);
     match coding {
-        Some(coding) => convert(response, coding).await,
+        // Boxed, because most answers never need its room.
+        Some(coding) => Box::pin(convert(response, coding)).await,
         None => response,
     }
 }

@@ -19,7 +19,6 @@ use crate::serve::open_inference::metadata::{self, TensorMetadata as Described};
 use crate::serve::open_inference::statistics::{InferenceStatistics, Spent, statistics};
 use crate::serve::open_inference::{find, repository};
 use prost::Message as _;
-use std::sync::Arc;
 
 pub(super) fn server_live(_: &App, _: &ServerLiveRequest) -> Result<ServerLiveResponse, Error> {
     Ok(ServerLiveResponse { live: true })
@@ -124,10 +123,10 @@ pub(super) fn repository_index(
     })
 }
 
-pub(super) async fn load(app: Arc<App>, call: Call) -> Result<Vec<u8>, Error> {
+pub(super) async fn load(app: &'static App, call: Call) -> Result<Vec<u8>, Error> {
     let request: RepositoryModelLoadRequest = decode(&call.message)?;
     repository::check_parameters(request.parameters.keys())?;
-    repository::load(&app, &request.model_name).await?;
+    repository::load(app, &request.model_name).await?;
     Ok(RepositoryModelLoadResponse {}.encode_to_vec())
 }
 

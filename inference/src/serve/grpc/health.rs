@@ -3,7 +3,6 @@
 use super::SERVICE;
 use crate::serve::app::App;
 use crate::serve::health::check_ready;
-use std::sync::Arc;
 use std::time::Duration;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
@@ -15,10 +14,10 @@ const SERVICES: [&str; 2] = ["", SERVICE];
 const LOOK: Duration = Duration::from_secs(5);
 
 /// Reports whether the server is ready, for ever.
-pub(super) async fn follow(app: Arc<App>, reporter: HealthReporter) {
+pub(super) async fn follow(app: &'static App, reporter: HealthReporter) {
     let mut changes = app.health.changes();
     loop {
-        let status = match check_ready(&app, &app.served()) {
+        let status = match check_ready(app, &app.served()) {
             Ok(()) => ServingStatus::Serving,
             Err(_) => ServingStatus::NotServing,
         };

@@ -8,6 +8,7 @@ use super::proto::{
 };
 use super::unary::{Call, decode};
 use crate::serve::app::App;
+use crate::serve::business::Visit;
 use crate::serve::error::{Echo, Error};
 use crate::serve::job::Job;
 use crate::serve::open_inference::parameters::{Parameter, Parameters};
@@ -20,7 +21,6 @@ use bytes::Buf as _;
 use prost::Message as _;
 use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field};
 use std::collections::HashMap;
-use std::sync::Arc;
 
 /// Fields of one request besides its values: an empty tensor takes two bytes on the wire, and
 /// hundreds in memory.
@@ -31,15 +31,20 @@ const LONGEST_FIELD: usize = 16 * 1024;
 const LONGEST_VALUE: usize = 10;
 
 /// Predicts the rows of a request. The answer is raw if the request is.
-pub(super) async fn model_infer(app: Arc<App>, call: Call) -> Result<Vec<u8>, Error> {
-    let Call { deadline, message } = call;
+pub(super) async fn model_infer(app: &'static App, call: Call) -> Result<Vec<u8>, Error> {
+    let Call {
+        deadline,
+        message,
+        visit,
+    } = call;
     let body = work::Received {
         deadline,
         bytes: message,
         // tonic has unpacked it.
         coding: None,
+        visit,
     };
-    work::perform(&app, app.served(), body, answer).await
+    work::perform(app, app.served(), body, answer).await
 }
 
 /// Answers a ModelInferRequest with a ModelInferResponse.
@@ -49,6 +54,9 @@ pub(super) async fn model_infer(app: Arc<App>, call: Call) -> Result<Vec<u8>, Er
 pub fn answer(served: &Job, message: &[u8]) -> Result<Vec<u8>, Error> {
     check_entries(message, served.max_rows() * served.signature.width())?;
     let request: ModelInferRequest = decode(message)?;
+    if let Some(visit) = served.visit() {
+        note(visit, &request.parameters);
+    }
     let version = given(&request.model_version);
     check_name(served, Some(&request.model_name), version)?;
     let inputs = tensors(&request)?;
@@ -207,6 +215,20 @@ fn parameters(sent: &HashMap<String, InferParameter>) -> Parameters {
     sent.iter()
         .map(|(name, sent)| (name.clone(), value(sent)))
         .collect()
+}
+
+fn note(visit: &Visit, sent: &HashMap<String, InferParameter>) {
+    for (name, parameter) in sent {
+        let text = match &parameter.parameter_choice {
+            Some(ParameterChoice::BoolParam(flag)) => flag.to_string(),
+            Some(ParameterChoice::Int64Param(number)) => number.to_string(),
+            Some(ParameterChoice::Uint64Param(number)) => number.to_string(),
+            Some(ParameterChoice::DoubleParam(number)) => number.to_string(),
+            Some(ParameterChoice::StringParam(text)) => text.clone(),
+            None => continue,
+        };
+        visit.note(name, &text);
+    }
 }
 
 fn respond(served: &Served, inference: Inference, raw: bool) -> ModelInferResponse {

@@ -9,7 +9,6 @@ use axum::extract::Request;
 use axum::routing::any_service;
 use contract::labels::Endpoint;
 use futures::{FutureExt as _, StreamExt as _};
-use std::sync::Arc;
 use tonic_reflection::server::Builder;
 use tower::util::MapRequestLayer;
 
@@ -20,7 +19,7 @@ pub(super) const FILES: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/open_i
 ///
 /// # Errors
 /// If the compiled files are damaged.
-pub(super) fn routes(app: &Arc<App>) -> anyhow::Result<Router> {
+pub(super) fn routes(app: &'static App) -> anyhow::Result<Router> {
     let files = || {
         Builder::configure()
             .register_encoded_file_descriptor_set(FILES)
@@ -46,19 +45,18 @@ pub(super) fn routes(app: &Arc<App>) -> anyhow::Result<Router> {
     Ok(routes
         .into_iter()
         .fold(Router::new(), |router, (path, service)| {
-            let app = Arc::clone(app);
-            let service = track(&app, Endpoint::GrpcMetadata, service);
+            let service = track(app, Endpoint::GrpcMetadata, service);
             router.route(
                 path,
                 service.layer(MapRequestLayer::new(move |request| {
-                    until_drained(Arc::clone(&app), request)
+                    until_drained(app, request)
                 })),
             )
         }))
 }
 
 /// Clients keep their stream of questions open: it ends when the server drains.
-fn until_drained(app: Arc<App>, request: Request) -> Request {
+fn until_drained(app: &'static App, request: Request) -> Request {
     let drained = async move { app.health.drained().await }.boxed();
     request.map(|body| Body::from_stream(body.into_data_stream().take_until(drained)))
 }

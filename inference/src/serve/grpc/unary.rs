@@ -3,8 +3,10 @@
 use super::messages::Messages;
 use super::{deadline, status};
 use crate::serve::app::App;
+use crate::serve::business::Visit;
 use crate::serve::error::Error;
 use crate::serve::job::Deadline;
+use crate::serve::track::Tracked;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
@@ -31,37 +33,45 @@ pub(super) struct Call {
     pub(super) deadline: Deadline,
     /// The message, still unread.
     pub(super) message: Bytes,
+    /// What metrics of the user's own note about the request, if there are any.
+    pub(super) visit: Option<Arc<Visit>>,
 }
 
+/// A method of the service: its name, what it counts as, and what answers.
+pub(super) type Method = (&'static str, Endpoint, MethodRouter<&'static App>);
+
 /// A method that `handler` answers.
-pub(super) fn unary<H, F>(endpoint: Endpoint, handler: H) -> MethodRouter<Arc<App>>
+pub(super) fn unary<H, F>(name: &'static str, endpoint: Endpoint, handler: H) -> Method
 where
-    H: Fn(Arc<App>, Call) -> F + Clone + Send + Sync + 'static,
+    H: Fn(&'static App, Call) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Result<Vec<u8>, Error>> + Send + 'static,
 {
-    post(
-        move |State(app): State<Arc<App>>, request: Request| async move {
-            let answer = answer(app, endpoint, request, handler).await;
-            answer.unwrap_or_else(status::respond)
-        },
-    )
+    let handler = move |State(app): State<&'static App>, request: Request| async move {
+        let answer = answer(app, endpoint, request, handler).await;
+        answer.unwrap_or_else(status::respond)
+    };
+    (name, endpoint, post(Tracked { endpoint, handler }))
 }
 
 /// A method that `handler` answers at once.
-pub(super) fn quick<Q, A, H>(endpoint: Endpoint, handler: H) -> MethodRouter<Arc<App>>
+pub(super) fn quick<Q, A, H>(name: &'static str, endpoint: Endpoint, handler: H) -> Method
 where
     Q: Message + Default + 'static,
     A: Message + 'static,
     H: Fn(&App, &Q) -> Result<A, Error> + Copy + Send + Sync + 'static,
 {
-    unary(endpoint, move |app, call| async move {
+    unary(name, endpoint, move |app, call| async move {
         let request = decode(&call.message)?;
-        handler(&app, &request).map(|answer| answer.encode_to_vec())
+        handler(app, &request).map(|answer| answer.encode_to_vec())
     })
 }
 
 /// Hands `request` on once its message has come in whole, for services that wait for one for ever.
-pub(super) async fn whole(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+pub(super) async fn whole(
+    State(app): State<&'static App>,
+    request: Request,
+    next: Next,
+) -> Response {
     let (head, body) = request.into_parts();
     let body = app.admission.receive(Request::new(body), app.deadline());
     match body.await {
@@ -86,17 +96,18 @@ fn most_unpacked(headers: &HeaderMap, length: usize) -> Option<usize> {
 }
 
 async fn answer<H, F>(
-    app: Arc<App>,
+    app: &'static App,
     endpoint: Endpoint,
     request: Request,
     handler: H,
 ) -> Result<Response, Error>
 where
-    H: Fn(Arc<App>, Call) -> F + Clone + Send + Sync + 'static,
+    H: Fn(&'static App, Call) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Result<Vec<u8>, Error>> + Send + 'static,
 {
     let longest = app.deadline().length();
     let deadline = Deadline::after(deadline::of(request.headers(), longest)?);
+    let visit = app.visit(request.extensions());
     let (head, body) = request.into_parts();
     let body = app.admission.receive(Request::new(body), deadline).await?;
     let unpacked = most_unpacked(&head.headers, body.len());
@@ -106,10 +117,17 @@ where
     share.grow(unpacked.map_or(body.len(), |_| limit))?;
     let service = tower::service_fn(move |request: tonic::Request<Bytes>| {
         let message = request.into_inner();
-        let (app, handler) = (Arc::clone(&app), handler.clone());
+        let (app, handler, visit) = (app, handler.clone(), visit.clone());
         async move {
             app.metrics.http.received(endpoint, message.len() as u64);
-            let work = handler(Arc::clone(&app), Call { deadline, message });
+            let work = handler(
+                app,
+                Call {
+                    deadline,
+                    message,
+                    visit,
+                },
+            );
             let work = tokio::time::timeout(deadline.left(), work);
             let answer = match AssertUnwindSafe(work).catch_unwind().await {
                 Ok(Ok(answer)) => answer,

@@ -1,10 +1,9 @@
 //! Rows of the contract's table → registered families.
 
+use super::sharded::{CounterVec, HistogramVec, LevelVec, histograms};
 use contract::metrics::{Buckets, Kind, Metric};
 use prometheus::core::Collector;
-use prometheus::{
-    Error, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry,
-};
+use prometheus::{Error, GaugeVec, HistogramOpts, IntCounterVec, Opts, Registry};
 
 /// Makes families of the contract's table and registers them.
 #[derive(Debug)]
@@ -22,6 +21,13 @@ impl<'a> Families<'a> {
         }
     }
 
+    /// A counter that many requests move.
+    pub(super) fn busy_counter(&self, metric: &Metric) -> Result<CounterVec, Error> {
+        debug_assert_eq!(metric.kind, Kind::Counter);
+        self.register(CounterVec::new(options(metric), metric.labels)?)
+    }
+
+    /// A counter that moves now and then.
     pub(super) fn counter(&self, metric: &Metric) -> Result<IntCounterVec, Error> {
         debug_assert_eq!(metric.kind, Kind::Counter);
         self.register(IntCounterVec::new(options(metric), metric.labels)?)
@@ -39,9 +45,9 @@ impl<'a> Families<'a> {
     }
 
     /// A gauge of whole numbers.
-    pub(super) fn level(&self, metric: &Metric) -> Result<IntGaugeVec, Error> {
+    pub(super) fn level(&self, metric: &Metric) -> Result<LevelVec, Error> {
         debug_assert_eq!(metric.kind, Kind::Gauge);
-        self.register(IntGaugeVec::new(options(metric), metric.labels)?)
+        self.register(LevelVec::new(options(metric), metric.labels)?)
     }
 
     pub(super) fn histogram(&self, metric: &Metric) -> Result<HistogramVec, Error> {
@@ -52,10 +58,10 @@ impl<'a> Families<'a> {
         };
         debug_assert!(matches!(metric.kind, Kind::Histogram(_)));
         let options = HistogramOpts::from(options(metric)).buckets(edges.to_vec());
-        self.register(HistogramVec::new(options, metric.labels)?)
+        self.register(histograms(options, metric.labels)?)
     }
 
-    fn register<C: Collector + Clone + 'static>(&self, family: C) -> Result<C, Error> {
+    pub(super) fn register<C: Collector + Clone + 'static>(&self, family: C) -> Result<C, Error> {
         self.registry.register(Box::new(family.clone()))?;
         Ok(family)
     }

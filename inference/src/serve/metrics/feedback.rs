@@ -1,10 +1,12 @@
 //! Ground truth: the confusion matrix of a classifier, the errors of a regression.
 
 use super::families::Families;
+use super::sharded::Histogram;
+use crate::artifact::Task;
 use crate::serve::signature::Signature;
 use contract::labels::FeedbackRejection;
 use contract::metrics as table;
-use prometheus::{Counter, Error, Gauge, Histogram, IntCounter};
+use prometheus::{Counter, Error, Gauge, IntCounter};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Metrics of accepted and refused ground truth.
@@ -12,11 +14,13 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 pub struct FeedbackMetrics {
     /// By predicted class, then by actual class.
     confusion: Vec<Vec<IntCounter>>,
-    regression: RegressionMetrics,
+    /// None for a classifier.
+    regression: Option<RegressionMetrics>,
     rejected: Vec<IntCounter>,
     delay: Histogram,
     last: Gauge,
-    rmse: Histogram,
+    /// None for classes that are no numbers.
+    rmse: Option<Histogram>,
 }
 
 #[derive(Debug)]
@@ -57,7 +61,10 @@ impl FeedbackMetrics {
             confusion: names()
                 .map(|predicted| names().map(|actual| cell(predicted, actual)).collect())
                 .collect(),
-            regression: RegressionMetrics::new(families, version)?,
+            regression: match signature.task {
+                Task::Classification => None,
+                Task::Regression => Some(RegressionMetrics::new(families, version)?),
+            },
             rejected: FeedbackRejection::ALL
                 .iter()
                 .map(|reason| rejected.with_label_values(&[reason.as_str()]))
@@ -68,9 +75,7 @@ impl FeedbackMetrics {
             last: families
                 .gauge(&table::FEEDBACK_LAST)?
                 .with_label_values(&[version]),
-            rmse: families
-                .histogram(&table::VALIDATION_RMSE)?
-                .with_label_values(&[version]),
+            rmse: rmse(families, version, signature)?,
         })
     }
 
@@ -78,7 +83,11 @@ impl FeedbackMetrics {
     pub fn accepted(&self, scored: Scored, delay: Duration, now: SystemTime) {
         match scored {
             Scored::Class { predicted, actual } => self.confusion[predicted][actual].inc(),
-            Scored::Residual(residual) => self.regression.count(residual),
+            Scored::Residual(residual) => {
+                if let Some(regression) = &self.regression {
+                    regression.count(residual);
+                }
+            }
         }
         self.delay.observe(delay.as_secs_f64());
         let now = now.duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -92,8 +101,24 @@ impl FeedbackMetrics {
 
     /// Observes the error of one batch of ground truth.
     pub fn batch(&self, rmse: f64) {
-        self.rmse.observe(rmse);
+        if let Some(family) = &self.rmse {
+            family.observe(rmse);
+        }
     }
+}
+
+/// Errors of values, or of classes that are numbers; of others nobody can tell how far off they are.
+fn rmse(
+    families: &Families<'_>,
+    version: &str,
+    signature: &Signature,
+) -> Result<Option<Histogram>, Error> {
+    let classes = &signature.classes;
+    if !classes.is_empty() && classes.iter().all(|class| class.number.is_none()) {
+        return Ok(None);
+    }
+    let family = families.histogram(&table::VALIDATION_RMSE)?;
+    Ok(Some(family.with_label_values(&[version])))
 }
 
 impl RegressionMetrics {

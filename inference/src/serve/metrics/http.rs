@@ -1,10 +1,11 @@
 //! Requests by method, route, status and cause of failure.
 
 use super::families::Families;
+use super::sharded::{Counter, CounterVec, Histogram, HistogramVec, Level};
 use crate::serve::access::needs_key;
 use contract::labels::{Endpoint, ErrorType, Method};
 use contract::metrics as table;
-use prometheus::{Error, Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge};
+use prometheus::{Error, IntCounter, IntCounterVec};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -30,7 +31,7 @@ pub const STATUSES: [(u16, &str); 14] = [
 #[derive(Debug)]
 pub struct HttpMetrics {
     /// Requests being worked on.
-    pub active: IntGauge,
+    pub active: Level,
     families: HttpFamilies,
     routes: Vec<Route>,
 }
@@ -38,7 +39,7 @@ pub struct HttpMetrics {
 /// The families, to make further series of.
 #[derive(Debug)]
 struct HttpFamilies {
-    requests: IntCounterVec,
+    requests: CounterVec,
     durations: HistogramVec,
     errors: IntCounterVec,
     request_size: HistogramVec,
@@ -50,7 +51,7 @@ struct HttpFamilies {
 #[derive(Debug, Default)]
 struct Route {
     /// By method and status.
-    answered: [[OnceLock<IntCounter>; STATUSES.len()]; Method::ALL.len()],
+    answered: [[OnceLock<Counter>; STATUSES.len()]; Method::ALL.len()],
     /// By method.
     durations: [OnceLock<Histogram>; Method::ALL.len()],
     /// By type.
@@ -68,7 +69,7 @@ impl HttpMetrics {
         let metrics = Self {
             active: active.with_label_values(&none),
             families: HttpFamilies {
-                requests: families.counter(&table::REQUESTS)?,
+                requests: families.busy_counter(&table::REQUESTS)?,
                 durations: families.histogram(&table::REQUEST_DURATION)?,
                 errors: families.counter(&table::ERRORS)?,
                 request_size: families.histogram(&table::REQUEST_SIZE)?,
@@ -105,7 +106,7 @@ impl HttpMetrics {
             let post = Method::Post as usize;
             let counts = route.answered[post]
                 .iter()
-                .map(|counter| counter.get().map_or(0, IntCounter::get));
+                .map(|counter| counter.get().map_or(0, Counter::get));
             for ((status, _), count) in STATUSES.iter().zip(counts) {
                 match status {
                     200 => success.0 += count,
@@ -113,9 +114,7 @@ impl HttpMetrics {
                 }
             }
             let failed = route.failed.load(Ordering::Relaxed) as f64 / 1e9;
-            let seconds = route.durations[post]
-                .get()
-                .map_or(0.0, Histogram::get_sample_sum);
+            let seconds = route.durations[post].get().map_or(0.0, Histogram::sum);
             fail.1 += failed;
             success.1 += (seconds - failed).max(0.0);
         }
@@ -127,17 +126,21 @@ impl HttpMetrics {
         self.errors(endpoint, kind).inc();
     }
 
-    /// Observes the size of a request's body, in bytes.
+    /// Observes the size of a request's body, in bytes, if it is for a prediction.
     pub fn received(&self, endpoint: Endpoint, bytes: u64) {
-        self.request_size(endpoint).observe(bytes as f64);
+        if endpoint.is_predicting() {
+            self.request_size(endpoint).observe(bytes as f64);
+        }
     }
 
-    /// Observes the size of an answer's body, in bytes.
+    /// Observes the size of an answer's body, in bytes, if it is to a request for a prediction.
     pub fn sent(&self, endpoint: Endpoint, bytes: u64) {
-        self.response_size(endpoint).observe(bytes as f64);
+        if endpoint.is_predicting() {
+            self.response_size(endpoint).observe(bytes as f64);
+        }
     }
 
-    fn answers(&self, method: Method, endpoint: Endpoint, status: u16) -> &IntCounter {
+    fn answers(&self, method: Method, endpoint: Endpoint, status: u16) -> &Counter {
         let known = STATUSES.iter().position(|(code, _)| *code == status);
         let at = known.unwrap_or(STATUSES.len() - 1);
         self.routes[endpoint as usize].answered[method as usize][at].get_or_init(|| {
@@ -179,8 +182,7 @@ impl HttpMetrics {
     }
 
     /// Makes the series that alerts look at, so that their first increase is seen: what routes
-    /// with a body answer and how they fail, and how long the one that most clients use takes. Of
-    /// every other route only the series that says how often it is asked.
+    /// with a body answer and how they fail, and how long the one that most clients use takes.
     fn create_expected(&self) {
         for endpoint in Endpoint::ALL.iter().copied() {
             let Some((method, expected)) = expected(endpoint) else {
@@ -195,10 +197,11 @@ impl HttpMetrics {
                 self.response_size(endpoint);
             }
             if expected.contains(&400) {
-                for kind in ErrorType::ALL {
-                    if *kind != ErrorType::Unauthorized {
-                        self.errors(endpoint, *kind);
-                    }
+                for kind in ErrorType::ALL
+                    .iter()
+                    .filter(|kind| happens(endpoint, **kind))
+                {
+                    self.errors(endpoint, *kind);
                 }
             }
         }
@@ -217,23 +220,34 @@ impl HttpMetrics {
     }
 }
 
+/// Whether requests to a route that takes a body may well fail so, on a server without API keys. A
+/// path without a model in it is not mistaken for another.
+fn happens(endpoint: Endpoint, kind: ErrorType) -> bool {
+    match kind {
+        ErrorType::Unauthorized => false,
+        ErrorType::NotFound => endpoint.as_str().contains("{model}"),
+        _ => true,
+    }
+}
+
 /// The method that a route answers, and the statuses whose series exist from the start. None for
-/// routes of which most servers see no request: their series come with the first.
+/// routes that no rule looks at, or of which most servers see no request: their series come with the
+/// first.
 const fn expected(endpoint: Endpoint) -> Option<(Method, &'static [u16])> {
     match endpoint {
         Endpoint::Predict | Endpoint::Feedback => Some((Method::Post, &[200, 400, 413, 503, 504])),
         Endpoint::V2Infer => Some((Method::Post, &[200, 400, 404, 413, 503, 504])),
-        Endpoint::Health | Endpoint::V2Ready | Endpoint::V2ModelReady => {
-            Some((Method::Get, &[200, 503]))
-        }
-        Endpoint::Docs
+        Endpoint::Other => Some((Method::Get, &[404])),
+        Endpoint::Health
+        | Endpoint::Docs
         | Endpoint::OpenApi
         | Endpoint::Metrics
         | Endpoint::V2Server
         | Endpoint::V2Live
-        | Endpoint::V2Model => Some((Method::Get, &[200])),
-        Endpoint::Other => Some((Method::Get, &[404])),
-        Endpoint::Root
+        | Endpoint::V2Ready
+        | Endpoint::V2Model
+        | Endpoint::V2ModelReady
+        | Endpoint::Root
         | Endpoint::V1Models
         | Endpoint::V1Model
         | Endpoint::V1Predict

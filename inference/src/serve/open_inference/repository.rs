@@ -8,7 +8,6 @@ use crate::serve::health;
 use crate::serve::reload::{self, Outcome, ReloadError};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use std::sync::Arc;
 
 /// What an index is asked for.
 #[derive(Debug, Default, Deserialize)]
@@ -57,10 +56,10 @@ pub fn index(app: &App, ready: bool) -> Vec<Entry> {
 ///
 /// # Errors
 /// `ControlDisabled`, `UnknownModel`, or `Load` if the model was refused; then all is as before.
-pub async fn load(app: &Arc<App>, name: &str) -> Result<(), Error> {
+pub async fn load(app: &'static App, name: &str) -> Result<(), Error> {
     check(app, name)?;
     // What has begun is finished, whether the client waits for it or not.
-    let loading = tokio::spawn(reload_and_resume(Arc::clone(app)));
+    let loading = tokio::spawn(reload_and_resume(app));
     let loaded = loading.await.map_err(|failure| {
         tracing::error!(%failure, "the model was not loaded");
         Error::Internal
@@ -75,8 +74,8 @@ pub async fn load(app: &Arc<App>, name: &str) -> Result<(), Error> {
     }
 }
 
-async fn reload_and_resume(app: Arc<App>) -> Result<Outcome, ReloadError> {
-    let outcome = reload::reload(&app).await?;
+async fn reload_and_resume(app: &'static App) -> Result<Outcome, ReloadError> {
+    let outcome = reload::reload(app).await?;
     app.resume();
     tracing::info!(sha256 = app.served().model.sha256, "the model was loaded");
     Ok(outcome)

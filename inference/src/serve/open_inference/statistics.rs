@@ -7,15 +7,6 @@ use crate::serve::served::Served;
 use contract::labels::Endpoint;
 use serde::Serialize;
 
-/// The routes whose requests are inferences.
-const INFERENCES: [Endpoint; 5] = [
-    Endpoint::Predict,
-    Endpoint::V2Infer,
-    Endpoint::GrpcInfer,
-    Endpoint::V1Predict,
-    Endpoint::Invocations,
-];
-
 /// About one version of a model.
 #[derive(Debug, Serialize)]
 pub struct Statistics<'a> {
@@ -100,7 +91,7 @@ impl Spent {
 impl Answered {
     /// Since the server began.
     pub fn so_far(http: &HttpMetrics) -> Self {
-        let (success, fail) = http.spent(&INFERENCES);
+        let (success, fail) = http.spent(Endpoint::PREDICTING);
         Self {
             success: Spent::new(success.0, success.1),
             fail: Spent::new(fail.0, fail.1),
@@ -121,10 +112,7 @@ pub fn statistics<'a>(app: &App, served: &'a Served) -> Statistics<'a> {
         inference_stats: InferenceStatistics {
             success: answered.success.since(served.before.success),
             fail: answered.fail.since(served.before.fail),
-            compute_infer: Spent::new(
-                model.inference.get_sample_count(),
-                model.inference.get_sample_sum(),
-            ),
+            compute_infer: Spent::new(model.inference.count(), model.inference.sum()),
             ..InferenceStatistics::default()
         },
         response_stats: Nothing {},

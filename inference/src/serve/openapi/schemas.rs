@@ -1,8 +1,9 @@
 //! Schemas and examples that depend on the loaded model.
 
+mod feedback;
+
 use crate::artifact::{Feature, FeatureKind, Task};
-use crate::model::Predictions;
-use crate::serve::encode::{self, Answer, Encoder, issue};
+use crate::serve::encode::{self, Answer, Encoder};
 use crate::serve::open_inference::DataType;
 use crate::serve::served::Served;
 use contract::labels::Endpoint;
@@ -19,9 +20,9 @@ pub(super) fn all(served: &Served) -> Vec<(&'static str, RefOr<Schema>)> {
         ("Row", row(served).into()),
         ("PredictRequest", predict_request().into()),
         ("PredictAnswer", predict_answer(served).into()),
-        ("Truth", truth(served).into()),
-        ("FeedbackRequest", one_or_many("Truth").into()),
-        ("FeedbackAnswer", feedback_answer().into()),
+        ("Truth", feedback::truth(served).into()),
+        ("FeedbackRequest", feedback::request().into()),
+        ("FeedbackAnswer", feedback::answer().into()),
         ("InferRequest", infer_request().into()),
         ("InferAnswer", infer_answer().into()),
         ("V1Request", v1_request().into()),
@@ -45,7 +46,7 @@ pub(super) fn all(served: &Served) -> Vec<(&'static str, RefOr<Schema>)> {
 /// A body that the server accepts, for the schema called `name`.
 pub(super) fn example(served: &Served, name: &str) -> Value {
     match name {
-        "FeedbackRequest" => truth_example(served),
+        "FeedbackRequest" => feedback::example(served),
         "IndexRequest" => json!({ "ready": true }),
         "InferRequest" => json!({
             "inputs": [{
@@ -61,6 +62,11 @@ pub(super) fn example(served: &Served, name: &str) -> Value {
         }),
         _ => row_example(served),
     }
+}
+
+/// Ground truth of a row as a stream of one line.
+pub(super) fn lines_example(served: &Served) -> String {
+    format!("{}\n", feedback::example(served))
 }
 
 /// The example row as a table.
@@ -116,23 +122,6 @@ fn example_values(served: &Served) -> Vec<Value> {
             FeatureKind::Float => Value::from(*value),
         })
         .collect()
-}
-
-/// An id as if class 0 or the value 0 had been predicted now.
-fn truth_example(served: &Served) -> Value {
-    let predictions = match served.signature.task {
-        Task::Classification => Predictions::Classes {
-            labels: vec![0],
-            probabilities: None,
-        },
-        Task::Regression => Predictions::Values(vec![0.0]),
-    };
-    let id = issue(served, &predictions, 0, SystemTime::now());
-    let actual = match served.signature.classes.first() {
-        Some(class) => serde_json::from_str(&class.value).unwrap_or_default(),
-        None => json!(0.0),
-    };
-    json!({ "prediction_id": String::from_utf8_lossy(&id), "actual": actual })
 }
 
 fn number(description: &str) -> ObjectBuilder {
@@ -207,40 +196,6 @@ fn predict_answer(served: &Served) -> Schema {
             .into(),
         Task::Regression => object.property("value", number("Predicted value.")).into(),
     }
-}
-
-fn truth(served: &Served) -> Schema {
-    let actual = match served.signature.task {
-        Task::Classification => "The true class.",
-        Task::Regression => "The true value.",
-    };
-    let either = AnyOfBuilder::new()
-        .item(number(actual))
-        .item(string(actual));
-    ObjectBuilder::new()
-        .property("prediction_id", string("As the prediction was answered."))
-        .required("prediction_id")
-        .property("actual", either)
-        .required("actual")
-        .into()
-}
-
-fn one_or_many(name: &str) -> Schema {
-    AnyOfBuilder::new()
-        .item(Ref::from_schema_name(name))
-        .item(list(Ref::from_schema_name(name)))
-        .into()
-}
-
-fn feedback_answer() -> Schema {
-    let rejected = ObjectBuilder::new()
-        .property("row", number("From 0."))
-        .property("reason", string(""))
-        .property("message", string(""));
-    ObjectBuilder::new()
-        .property("accepted", number("Rows accepted."))
-        .property("rejected", list(Schema::from(rejected)))
-        .into()
 }
 
 fn tensor() -> Schema {

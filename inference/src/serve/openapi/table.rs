@@ -115,7 +115,7 @@ pub(super) const TABLE: [Operation; 25] = [
         summary: "Not offered",
         request: None, answer: None, fails: Fails::Always,
     },
-    read(Endpoint::Root, V1, "Whether the server lives", Some("Object"), Fails::Never),
+    read(Endpoint::Root, V1, "Whether the server lives; browsers get the live page", Some("Object"), Fails::Never),
     read(Endpoint::V1Models, V1, "Names of the models", Some("Object"), Fails::Never),
     read(Endpoint::V1Model, V1, "Whether the model is ready", Some("Object"), Fails::UnknownOrUnready),
     Operation {

@@ -1,0 +1,194 @@
+//! Whether any Prometheus takes the monitoring objects of a ModelService: one that is not selected is
+//! ignored without a word.
+
+use crate::prometheus_operator::Prometheus;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use kube::ResourceExt as _;
+use kube::core::labels::{Selector, SelectorExt as _};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+type Labels = BTreeMap<String, String>;
+
+/// The Prometheus servers of the cluster that the operator may see.
+#[derive(Debug, Clone, Default)]
+pub struct Prometheuses {
+    /// All of them.
+    pub servers: Vec<Arc<Prometheus>>,
+    /// Labels of the namespace of the ModelService.
+    pub namespace_labels: Labels,
+}
+
+/// What a server selects by.
+#[derive(Clone, Copy)]
+struct Criteria<'a> {
+    kind: &'static str,
+    labels: Option<&'a LabelSelector>,
+    namespaces: Option<&'a LabelSelector>,
+}
+
+/// Of each kind that a server selects.
+const CRITERIA: [fn(&Prometheus) -> Criteria<'_>; 2] = [
+    |server| Criteria {
+        kind: "ServiceMonitor",
+        labels: server.spec.service_monitor_selector.as_ref(),
+        namespaces: server.spec.service_monitor_namespace_selector.as_ref(),
+    },
+    |server| Criteria {
+        kind: "PrometheusRule",
+        labels: server.spec.rule_selector.as_ref(),
+        namespaces: server.spec.rule_namespace_selector.as_ref(),
+    },
+];
+
+impl Prometheuses {
+    /// Why nobody takes the objects with `labels` in `namespace`; None if somebody does, or if there
+    /// is no server to be seen: it may be none of the Prometheus operator.
+    pub fn unselected(&self, namespace: &str, labels: &Labels) -> Option<String> {
+        let first = self.servers.first()?;
+        let is_ignored = |criteria: &&fn(&Prometheus) -> Criteria<'_>| {
+            let mut servers = self.servers.iter();
+            !servers.any(|server| self.selects(server, criteria(server), namespace, labels))
+        };
+        let criteria = CRITERIA.iter().find(is_ignored)?;
+        let wishes = self.servers.iter().map(|server| {
+            let wish = wish(criteria(server));
+            let of = server.namespace().unwrap_or_default();
+            format!("{of}/{} wants {wish}", server.name_any())
+        });
+        let mut wishes: Vec<_> = wishes.collect();
+        // Caches have no order, and what is said must not change when nothing does.
+        wishes.sort();
+        Some(format!(
+            "no Prometheus takes the {}: {}; set spec.monitoring.scrape.labels, or monitorLabels of the operator's chart",
+            criteria(first).kind,
+            wishes.join(", ")
+        ))
+    }
+
+    fn selects(
+        &self,
+        server: &Prometheus,
+        criteria: Criteria<'_>,
+        namespace: &str,
+        labels: &Labels,
+    ) -> bool {
+        let in_namespace = match criteria.namespaces {
+            Some(selector) => matches(selector, &self.namespace_labels),
+            None => server.namespace().as_deref() == Some(namespace),
+        };
+        in_namespace
+            && criteria
+                .labels
+                .is_some_and(|selector| matches(selector, labels))
+    }
+}
+
+/// A selector that cannot be read selects nothing.
+fn matches(selector: &LabelSelector, labels: &Labels) -> bool {
+    let selector = Selector::try_from(selector.clone());
+    selector.is_ok_and(|selector| selector.matches(labels))
+}
+
+fn wish(criteria: Criteria<'_>) -> String {
+    let labels = match criteria
+        .labels
+        .map(|selector| Selector::try_from(selector.clone()))
+    {
+        None => "none at all".to_owned(),
+        Some(Ok(selector)) if selector.selects_all() => "any label".to_owned(),
+        Some(Ok(selector)) => selector.to_string(),
+        Some(Err(_)) => "what cannot be read".to_owned(),
+    };
+    match criteria
+        .namespaces
+        .map(|selector| Selector::try_from(selector.clone()))
+    {
+        None => format!("{labels} in its own namespace"),
+        Some(Ok(selector)) if selector.selects_all() => labels,
+        Some(Ok(selector)) => format!("{labels} in namespaces with {selector}"),
+        Some(Err(_)) => labels,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+    use serde_json::{Value, json};
+
+    fn server(spec: &Value) -> Arc<Prometheus> {
+        let server = json!({
+            "apiVersion": "monitoring.coreos.com/v1", "kind": "Prometheus",
+            "metadata": {"name": "k8s", "namespace": "monitoring"}, "spec": spec,
+        });
+        Arc::new(serde_json::from_value(server).unwrap())
+    }
+
+    fn prometheuses(specs: &[Value]) -> Prometheuses {
+        Prometheuses {
+            servers: specs.iter().map(server).collect(),
+            namespace_labels: BTreeMap::from([("team".to_owned(), "risk".to_owned())]),
+        }
+    }
+
+    fn unselected(specs: &[Value], namespace: &str) -> Option<String> {
+        let labels = BTreeMap::from([("release".to_owned(), "kps".to_owned())]);
+        prometheuses(specs).unselected(namespace, &labels)
+    }
+
+    fn same(labels: &Value, namespaces: &Value) -> Value {
+        json!({
+            "serviceMonitorSelector": labels, "ruleSelector": labels,
+            "serviceMonitorNamespaceSelector": namespaces, "ruleNamespaceSelector": namespaces,
+        })
+    }
+
+    #[rstest]
+    #[case::all(json!({}), json!({}), true)]
+    #[case::by_label(json!({"matchLabels": {"release": "kps"}}), json!({}), true)]
+    #[case::by_another(json!({"matchLabels": {"release": "other"}}), json!({}), false)]
+    #[case::one_of(json!({"matchExpressions": [{"key": "release", "operator": "In", "values": ["a", "kps"]}]}), json!({}), true)]
+    #[case::none(Value::Null, json!({}), false)]
+    #[case::elsewhere(json!({}), Value::Null, false)]
+    #[case::by_namespace(json!({}), json!({"matchLabels": {"team": "risk"}}), true)]
+    #[case::by_another_namespace(json!({}), json!({"matchLabels": {"team": "web"}}), false)]
+    fn a_server_takes_what_it_selects(
+        #[case] labels: Value,
+        #[case] namespaces: Value,
+        #[case] taken: bool,
+    ) {
+        let unselected = unselected(&[same(&labels, &namespaces)], "models");
+        assert_eq!(unselected.is_none(), taken, "{unselected:?}");
+    }
+
+    #[test]
+    fn without_a_selector_of_namespaces_it_is_the_own_one() {
+        assert_eq!(
+            unselected(&[same(&json!({}), &Value::Null)], "monitoring"),
+            None
+        );
+    }
+
+    #[test]
+    fn where_no_server_is_to_be_seen_nothing_is_said() {
+        assert_eq!(unselected(&[], "models"), None);
+    }
+
+    #[test]
+    fn one_of_several_servers_is_enough_and_each_kind_counts() {
+        let nothing = same(&Value::Null, &json!({}));
+        let mut monitors_only = same(&json!({}), &json!({}));
+        assert_eq!(
+            unselected(&[nothing.clone(), monitors_only.clone()], "models"),
+            None
+        );
+        monitors_only["ruleSelector"] = json!({"matchLabels": {"role": "alerts"}});
+        assert_eq!(
+            unselected(&[nothing, monitors_only], "models").unwrap(),
+            "no Prometheus takes the PrometheusRule: monitoring/k8s wants none at all, \
+             monitoring/k8s wants role=alerts; set spec.monitoring.scrape.labels, or \
+             monitorLabels of the operator's chart"
+        );
+    }
+}

@@ -1,0 +1,61 @@
+//! Requests that come all the time, from the node, by the address of a Service.
+
+use crate::cluster::{Cluster, node, on_node, repository, run};
+use serde_json::Value;
+use std::thread::{JoinHandle, spawn};
+
+/// A load generator that runs until it is stopped, half an hour at most.
+pub(crate) struct Load {
+    program: String,
+    run: JoinHandle<(bool, String)>,
+}
+
+impl Load {
+    /// Asks the ModelService `name` as `arguments` say.
+    pub(crate) fn start(cluster: &Cluster, name: &str, arguments: &[&str]) -> Self {
+        let inference =
+            std::env::var("INFERENCE").expect("run the tests with `make test-end-to-end`");
+        let copy = |from: &str, to: &str| {
+            assert!(run("docker", &["cp", from, &format!("{}:{to}", node())]).0);
+        };
+        // Under a name of its own it can be told from those of other tests.
+        let program = format!("load-{}", cluster.namespace);
+        copy(&inference, &format!("/usr/local/bin/{program}"));
+        let data = repository("examples/data/diabetes.csv");
+        copy(data.to_str().unwrap(), "/var/diabetes.csv");
+        let service = cluster.get("service", name).unwrap();
+        let address = service["spec"]["clusterIP"].as_str().unwrap();
+        let url = format!("http://{address}:8080");
+        let fixed = [
+            "exec",
+            &node(),
+            &program,
+            "load",
+            "--url",
+            &url,
+            "--data",
+            "/var/diabetes.csv",
+            "--target",
+            "Outcome",
+            "--duration",
+            "30m",
+            "--json",
+        ];
+        let all = fixed.iter().chain(arguments).map(|&text| text.to_owned());
+        let all: Vec<String> = all.collect();
+        let run = spawn(move || {
+            let all: Vec<&str> = all.iter().map(String::as_str).collect();
+            run("docker", &all)
+        });
+        Self { program, run }
+    }
+
+    /// Stops it; its summary.
+    pub(crate) fn stop(self) -> Value {
+        on_node(&["pkill", "-INT", "-f", &format!("{} load", self.program)]);
+        let (_, text) = self.run.join().unwrap();
+        let summary = text.find('{').map(|begin| &text[begin..]);
+        serde_json::from_str(summary.unwrap_or_default())
+            .unwrap_or_else(|error| panic!("{error}: {text}"))
+    }
+}

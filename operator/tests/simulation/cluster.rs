@@ -1,0 +1,118 @@
+//! The rest of the cluster: operators that are started anew whenever they end, the controllers of
+//! Kubernetes, and people.
+
+use crate::api_server::ApiServer;
+use crate::objects::Key;
+use crate::settings::settings_of;
+use crate::weather::{Process, Weather};
+use operator::clients::{Clients, TIMEOUTS};
+use operator::controller::Work;
+use operator::leadership::leadership;
+use operator::metrics::Metrics;
+use operator::operate::{Office, operate};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::sleep;
+
+/// Silence of a watch after which the kubelet starts the operator anew.
+const LONGEST_SILENCE: Duration = Duration::from_secs(300);
+
+/// Runs an operator for ever, as the kubelet does.
+pub(crate) async fn keep_running(server: Arc<ApiServer>, weather: Arc<Weather>, name: String) {
+    for start in 0.. {
+        let process = Process::new(&server, &weather);
+        let metrics = Metrics::new().unwrap();
+        let (term, leadership) = leadership();
+        let transports = TIMEOUTS.map(|longest| process.client(longest));
+        let clients = Clients::over(transports, leadership, metrics.calls());
+        let watched = metrics.calls().watched();
+        let office = Office {
+            namespace: "system".to_owned(),
+            identity: format!("{name}-{start}"),
+            term,
+            work: Work {
+                relist: Duration::from_secs(600),
+                settings: settings_of(&[]),
+                metrics,
+                ready: watch::channel(false).0,
+            },
+        };
+        let wedged = async {
+            while watched
+                .longest_silence()
+                .is_none_or(|(_, silence)| silence < LONGEST_SILENCE)
+            {
+                sleep(Duration::from_secs(20)).await;
+            }
+        };
+        tokio::select! {
+            _ = operate(clients, office, std::future::pending()) => {}
+            () = process.killed.notified() => {}
+            () = wedged => {}
+        }
+        process.dead.store(true, Ordering::Relaxed);
+        sleep(Duration::from_secs(2)).await;
+    }
+}
+
+/// Plays the controllers of Kubernetes: soon after a change, pods come and go as Deployments say, and
+/// what belongs to nobody any more is taken away.
+pub(crate) async fn control(server: Arc<ApiServer>) {
+    loop {
+        server.changed.notified().await;
+        sleep(Duration::from_secs(1)).await;
+        for key in of(&server, "deployments") {
+            roll_out(&server, &key);
+        }
+        collect_garbage(&server);
+    }
+}
+
+fn of(server: &ApiServer, resource: &str) -> Vec<Key> {
+    let keys = server.objects().keys().into_iter();
+    keys.filter(|key| key.0 == resource).collect()
+}
+
+fn roll_out(server: &ApiServer, key: &Key) {
+    let Some(deployment) = server.objects().get(key).cloned() else {
+        return;
+    };
+    let replicas = deployment["spec"]["replicas"].as_i64().unwrap_or(1);
+    let status = json!({
+        "observedGeneration": deployment["metadata"]["generation"], "replicas": replicas,
+        "updatedReplicas": replicas, "readyReplicas": replicas, "availableReplicas": replicas,
+    });
+    if deployment["status"] != status {
+        server.change(|objects| objects.edit(key, |object| object["status"] = status));
+    }
+}
+
+fn collect_garbage(server: &ApiServer) {
+    let (keys, living): (Vec<_>, BTreeSet<_>) = {
+        let objects = server.objects();
+        let services = objects.list("modelservices").into_iter();
+        let living = services.map(|service| service["metadata"]["uid"].to_string());
+        let owned = objects.keys().into_iter().filter_map(|key| {
+            let owner = owner(objects.get(&key)?)?;
+            Some((key, owner))
+        });
+        (owned.collect(), living.collect())
+    };
+    for (key, _) in keys
+        .into_iter()
+        .filter(|(_, owner)| !living.contains(owner))
+    {
+        // It was there a moment ago.
+        let _ = server.change(|objects| objects.delete(&key, None));
+    }
+}
+
+/// UID of the ModelService that an object belongs to.
+pub(crate) fn owner(object: &Value) -> Option<String> {
+    let owner = object["metadata"]["ownerReferences"].get(0)?;
+    Some(owner["uid"].to_string())
+}
