@@ -35,6 +35,7 @@ kind_files() {
   sed -i "s/restrict_oom_score_adj = false/restrict_oom_score_adj = true/
     s#sandbox_image = .*#sandbox_image = \"$(kubeadm_images | grep /pause:)\"#" "$root/etc/containerd/config.toml"
   pod_network "$root"
+  service_network "$root"
   storage "$kind" >"$root/kind/manifests/default-storage.yaml"
   init_system "$root"
 }
@@ -55,6 +56,25 @@ data: {bridge: "The pods of this single node are on a bridge (/etc/cni/net.d)."}
 YAML
 }
 
+# service_network FOLDER: a Service that kube-proxy does not know yet, or whose first pod it is just writing down, would
+# be looked for outside of the machine, where anybody may answer in its name.
+service_network() {
+  cat >"$1/etc/systemd/system/refuse-unknown-services.service" <<'UNIT'
+[Unit]
+Description=Refuse connections to Services that kube-proxy does not know yet
+Before=kubelet.service
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/usr/sbin/iptables -A OUTPUT -o eth0 -d 10.96.0.0/16 -j REJECT
+ExecStart=/usr/sbin/iptables -A FORWARD -o eth0 -d 10.96.0.0/16 -j REJECT
+
+[Install]
+WantedBy=multi-user.target
+UNIT
+}
+
 # storage KIND-SOURCE: kind's own manifest of the local-path provisioner, with the images that are made here.
 storage() {
   # shellcheck disable=SC2016 # backquotes of Go
@@ -70,7 +90,7 @@ init_system() {
     rm -f /lib/systemd/system/sockets.target.wants/*{udev,initctl}*
     echo ReadKMsg=no >>/etc/systemd/journald.conf
     ln -sf /usr/lib/systemd/systemd /sbin/init
-    systemctl enable kubelet.service containerd.service undo-mount-hacks.service
+    systemctl enable kubelet.service containerd.service undo-mount-hacks.service refuse-unknown-services.service
     systemctl mask systemd-binfmt.service' >/dev/null 2>&1
 }
 

@@ -19,8 +19,8 @@ fn what_users_count_themselves_is_scraped_and_averaged() {
     cluster.serve("diabetes", &format!("{{{BUILTIN}, {MONITORING}}}"));
     cluster.wait_ready("diabetes");
     let row = rows("diabetes.csv", "Outcome")[0].clone();
-    // For a moment the address of a new Service may still lead to where that of an old one led.
-    let ask = || drop(cluster.post("diabetes", "/predict?camera_id=7&latency=0.75", &row));
+    let path = "/predict?camera_id=7&latency=0.75";
+    let ask = || drop(cluster.post("diabetes", path, &row).unwrap());
     let of = |series: &str, matchers: &str| {
         format!("{series}{{namespace=\"{}\"{matchers}}}", cluster.namespace)
     };

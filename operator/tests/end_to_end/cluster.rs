@@ -124,15 +124,27 @@ impl Cluster {
     /// Posts JSON to a path of a ModelService, at its Service's address inside the cluster; Err
     /// is the answer when it is no success.
     pub(crate) fn post(&self, name: &str, path: &str, body: &Value) -> Result<Value, String> {
-        let service = self.get("service", name).ok_or("there is no Service")?;
-        let address = service["spec"]["clusterIP"].as_str().unwrap_or_default();
-        let url = format!("http://{address}:8080{path}");
+        let url = self.url(name).ok_or("there is no Service")? + path;
         let answer = post_from_node(&url, &body.to_string());
-        let (answer, status) = answer.rsplit_once('\n').unwrap_or_default();
-        if status != "200" {
-            return Err(format!("{status} {answer}"));
+        let (answer, about) = answer.rsplit_once(ABOUT).unwrap_or_default();
+        if !about.starts_with("200 ") {
+            return Err(format!("{about} {answer}"));
         }
         serde_json::from_str(answer).map_err(|error| format!("{error}: {answer}"))
+    }
+
+    /// Where a ModelService's predictions are asked for, by its Service's address.
+    pub(crate) fn url(&self, name: &str) -> Option<String> {
+        let service = self.get("service", name)?;
+        let address = service["spec"]["clusterIP"].as_str()?;
+        Some(format!("http://{address}:8080"))
+    }
+
+    /// Waits until the node sends a Service's connections to a pod that serves: a little longer
+    /// than until that is Ready.
+    pub(crate) fn wait_reachable(&self, name: &str) {
+        let url = self.url(name).unwrap() + "/v2/health/ready";
+        on_node(&[&["curl", "-sSf", "-o", "/dev/null", &url], &PATIENT[..]].concat());
     }
 
     /// Names and statuses of the pods that are not on their way out.
@@ -252,28 +264,32 @@ pub(crate) fn on_node(arguments: &[&str]) {
     assert!(success, "{arguments:?}: {text}");
 }
 
-/// Posts from the node, where cluster addresses lead to pods; the answer, and its status on a
-/// line of its own.
+/// A pod that is Ready is not at once where every node sends its Service's connections.
+const PATIENT: [&str; 7] = [
+    "--max-time",
+    "10",
+    "--retry",
+    "15",
+    "--retry-all-errors",
+    "--retry-delay",
+    "1",
+];
+
+/// Comes between an answer and its status and headers.
+const ABOUT: &str = "\n--- ";
+
+/// Posts from the node, where cluster addresses lead to pods; the answer, and what is known about it.
 fn post_from_node(url: &str, body: &str) -> String {
-    // A pod that is Ready is not at once where every node sends its Service's connections.
-    let patience = [
-        "--max-time",
-        "10",
-        "--retry",
-        "15",
-        "--retry-all-errors",
-        "--retry-delay",
-        "1",
-    ];
     let json = [
         "-H",
         "content-type: application/json",
         "--data-binary",
         "@-",
     ];
+    let about = format!("{ABOUT}%{{http_code}} %{{header_json}}");
     let mut process = Command::new("docker")
-        .args(["exec", "-i", &node(), "curl", "-sS", "-w", "\n%{http_code}"])
-        .args(patience)
+        .args(["exec", "-i", &node(), "curl", "-sS", "-w", &about])
+        .args(PATIENT)
         .args(json)
         .arg(url)
         .stdin(Stdio::piped())

@@ -23,9 +23,8 @@ impl Load {
         copy(&inference, &format!("/usr/local/bin/{program}"));
         let data = repository("examples/data/diabetes.csv");
         copy(data.to_str().unwrap(), "/var/diabetes.csv");
-        let service = cluster.get("service", name).unwrap();
-        let address = service["spec"]["clusterIP"].as_str().unwrap();
-        let url = format!("http://{address}:8080");
+        cluster.wait_reachable(name);
+        let url = cluster.url(name).unwrap();
         let fixed = [
             "exec",
             &node(),

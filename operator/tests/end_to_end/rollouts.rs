@@ -3,7 +3,6 @@
 use crate::cluster::{Cluster, PATIENCE};
 use crate::kubectl::eventually;
 use crate::load::Load;
-use std::thread;
 
 /// New specs, and pods deleted.
 const TIMES: usize = 20;
@@ -21,8 +20,6 @@ fn rollouts_and_deleted_pods_fail_no_request() {
     };
     serve(0);
     cluster.wait_ready("diabetes");
-    // A pod that is Ready is not at once where the node sends the Service's connections.
-    thread::sleep(std::time::Duration::from_secs(3));
     let load = Load::start(&cluster, "diabetes", &["--rate", RATE]);
     for version in 1..=TIMES {
         serve(version);
