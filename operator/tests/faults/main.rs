@@ -1,6 +1,7 @@
 //! The operator, its process and all, against a real API server, through a proxy that lets things go
 //! wrong: it dies at every write, events are never told, nothing passes for a while, … Once all that
-//! ends, a namespace holds exactly what it holds where nothing went wrong.
+//! ends, a namespace holds exactly what it holds where nothing went wrong. And several operators fight for
+//! who of them works.
 //!
 //! `make test-faults` runs this under a control plane of its own. What goes wrong is listed in tables, so
 //! that everything happens again in the same way.
@@ -11,7 +12,9 @@
     reason = "a test fails by panicking, and one at a time has the control plane"
 )]
 
+mod audit;
 mod crashes;
+mod elections;
 mod hidden;
 #[path = "../support/installed.rs"]
 mod installed;
@@ -33,12 +36,16 @@ fn scale() -> usize {
     scale.map_or(1, |text| text.parse().unwrap())
 }
 
+fn runtime() -> &'static Runtime {
+    static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
+    &RUNTIME
+}
+
 /// What a test does with the rig, which it has for itself.
 fn with_rig(test: impl AsyncFnOnce(&mut Rig)) {
-    static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
     static RIG: LazyLock<Mutex<Option<Rig>>> = LazyLock::new(Mutex::default);
     let mut rig = RIG.lock().unwrap_or_else(PoisonError::into_inner);
-    RUNTIME.block_on(async {
+    runtime().block_on(async {
         if rig.is_none() {
             *rig = Some(Rig::start().await);
         }

@@ -1,0 +1,122 @@
+//! What the API server says of who held a lease and who wrote.
+
+use serde_json::Value;
+use std::collections::HashMap;
+use std::fmt;
+use std::path::Path;
+
+/// Begins the name of each namespace with a lease that is fought for.
+const LANE: &str = "lane-";
+
+/// What came of the elections. A candidate is called after its lane and a number, as `lane-3-7`.
+#[derive(Debug, Default)]
+pub(crate) struct Audit {
+    /// Writes of those who led.
+    pub(crate) writes: usize,
+    /// How often a lease went to another holder.
+    changes: usize,
+    /// Claims to a lease that somebody else had just written.
+    pub(crate) refused: usize,
+    /// Writes of those who did not lead.
+    pub(crate) violations: Vec<String>,
+}
+
+impl fmt::Display for Audit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            writes, changes, ..
+        } = self;
+        write!(f, "{changes} holders of leases, {writes} writes")
+    }
+}
+
+impl Audit {
+    /// Goes through the log in the order in which requests came.
+    pub(crate) fn read(log: &Path) -> Self {
+        let text = std::fs::read_to_string(log).unwrap();
+        let entries = text
+            .lines()
+            .filter_map(|line| serde_json::from_str(line).ok());
+        let mut entries: Vec<Value> = entries.filter(is_write).collect();
+        entries.sort_by_key(|entry| entry["requestReceivedTimestamp"].to_string());
+        let mut audit = Self::default();
+        let (mut names, mut holders) = (HashMap::new(), HashMap::new());
+        for entry in &entries {
+            match entry["objectRef"]["resource"] == "leases" {
+                true => audit.lease(entry, &mut names, &mut holders),
+                false => audit.write(entry, &names, &holders),
+            }
+        }
+        audit
+    }
+
+    /// Notes whose token it was that wrote the lease, and who holds that from now on.
+    fn lease<'a>(
+        &mut self,
+        entry: &'a Value,
+        names: &mut HashMap<&'a str, String>,
+        holders: &mut HashMap<String, String>,
+    ) {
+        if entry["responseStatus"]["code"] == 409 {
+            self.refused += 1;
+        }
+        let lane = entry["objectRef"]["namespace"].as_str().unwrap_or_default();
+        if !lane.starts_with(LANE) || !is_success(entry) {
+            return;
+        }
+        let holder = entry["requestObject"]["spec"]["holderIdentity"].as_str();
+        let name = holder
+            .and_then(|holder| holder.split_once('_'))
+            .map(|(name, _)| name);
+        let Some(name) = name else {
+            holders.remove(lane);
+            return;
+        };
+        names.insert(credential(entry), name.to_owned());
+        if holders.insert(lane.to_owned(), name.to_owned()).as_deref() != Some(name) {
+            self.changes += 1;
+        }
+    }
+
+    /// Only who holds the lease of its lane may write.
+    fn write(
+        &mut self,
+        entry: &Value,
+        names: &HashMap<&str, String>,
+        holders: &HashMap<String, String>,
+    ) {
+        let Some(name) = names.get(credential(entry)) else {
+            if is_of_operator(entry) {
+                self.violations
+                    .push(format!("by one that never led: {entry}"));
+            }
+            return;
+        };
+        let lane = name.rsplit_once('-').unwrap().0;
+        match holders.get(lane) == Some(name) {
+            true => self.writes += 1,
+            false => self.violations.push(format!("by {name}: {entry}")),
+        }
+    }
+}
+
+fn is_write(entry: &Value) -> bool {
+    let verb = entry["verb"].as_str().unwrap_or_default();
+    !["get", "list", "watch"].contains(&verb)
+}
+
+fn is_success(entry: &Value) -> bool {
+    let code = entry["responseStatus"]["code"].as_u64();
+    code.is_some_and(|code| code < 300)
+}
+
+/// What the log calls the token of whoever asked.
+fn credential(entry: &Value) -> &str {
+    let id = &entry["user"]["extra"]["authentication.kubernetes.io/credential-id"][0];
+    id.as_str().unwrap_or_default()
+}
+
+fn is_of_operator(entry: &Value) -> bool {
+    let user = entry["user"]["username"].as_str().unwrap_or_default();
+    user.ends_with(crate::installed::RELEASE)
+}
