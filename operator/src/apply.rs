@@ -104,12 +104,13 @@ impl Applier {
         let live_deployment = live.deployment.as_ref().map(|found| &found.metadata);
         let config_map = self.one(owner, config_map, live.config_map.as_ref());
         let config_map = config_map.await?;
+        // Before the pods: who refuses those does not keep the way to the old ones closed.
+        let service = self.one(owner, service, live.service.as_ref()).await?;
         // Pods must not run under a configuration that somebody else wrote.
         let deployment = match config_map.is_conflict() {
             true => Outcome::Withheld,
             false => self.one(owner, deployment, live_deployment).await?,
         };
-        let service = self.one(owner, service, live.service.as_ref()).await?;
         let budget = self.aside(owner, disruption_budget, &live.disruption_budget);
         let disruption_budget = budget.await;
         let autoscaler = self.aside(owner, autoscaler, &live.autoscaler).await;

@@ -59,6 +59,8 @@ pub enum Category {
     Rejected,
     /// Somebody else wrote at the same time.
     Conflict,
+    /// An admission webhook that the API server has to ask does not answer.
+    Admission,
     /// The API server cannot be reached, is overloaded, or takes too long.
     Unavailable,
     /// A fault of the operator.
@@ -67,11 +69,12 @@ pub enum Category {
 
 impl Category {
     /// Every category.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Spec,
         Self::Forbidden,
         Self::Rejected,
         Self::Conflict,
+        Self::Admission,
         Self::Unavailable,
         Self::Internal,
     ];
@@ -83,8 +86,17 @@ impl Category {
             Self::Forbidden => "forbidden",
             Self::Rejected => "rejected",
             Self::Conflict => "conflict",
+            Self::Admission => "admission",
             Self::Unavailable => "unavailable",
             Self::Internal => "internal",
+        }
+    }
+
+    /// Whether it lasts until somebody mends it, who thus has to be told.
+    pub const fn lasts(self) -> bool {
+        match self {
+            Self::Spec | Self::Forbidden | Self::Rejected | Self::Admission => true,
+            Self::Conflict | Self::Unavailable | Self::Internal => false,
         }
     }
 }
@@ -123,6 +135,7 @@ impl Error {
             Category::Forbidden
             | Category::Rejected
             | Category::Conflict
+            | Category::Admission
             | Category::Unavailable
             | Category::Internal => Retry::WithBackoff,
         }
@@ -140,12 +153,16 @@ impl Error {
     }
 }
 
+/// How the API server says that a webhook which it must ask does not answer; it has no code for it.
+const UNANSWERED: &str = "failed calling webhook";
+
 fn category(error: &kube::Error) -> Category {
     match error {
         kube::Error::Api(status) => match status.code {
             401 | 403 => Category::Forbidden,
             409 => Category::Conflict,
             400..=499 if status.code != 429 => Category::Rejected,
+            500 if status.message.contains(UNANSWERED) => Category::Admission,
             _ => Category::Unavailable,
         },
         _ => Category::Unavailable,

@@ -13,7 +13,7 @@ use crate::api::{
     Reason,
 };
 use crate::apply::{Applied, Fault, Faults, Outcome};
-use crate::error::{Category, Error};
+use crate::error::Error;
 use crate::meta;
 use crate::plan::Plan;
 use crate::render::{self, Children};
@@ -151,15 +151,10 @@ impl View {
     /// Conditions after a failed reconcile: what the user must know, and the state of the pods,
     /// which go on as they were.
     fn failed(&self, error: &Error) -> Option<Vec<Condition>> {
-        let reason = match (error, error.category()) {
-            (Error::Invalid(invalid), _) => invalid.reason(),
-            (_, Category::Forbidden | Category::Rejected) => Reason::ApiError,
-            (
-                _,
-                Category::Spec | Category::Conflict | Category::Unavailable | Category::Internal,
-            ) => {
-                return None;
-            }
+        let reason = match error {
+            Error::Invalid(invalid) => invalid.reason(),
+            _ if error.category().lasts() => Reason::ApiError,
+            _ => return None,
         };
         let message = match error {
             Error::Invalid(invalid) => invalid.to_string(),
@@ -341,8 +336,7 @@ impl Obstacle {
 
     /// What will soon be tried again is none.
     fn lasting(error: &Error) -> Option<Self> {
-        let lasting = matches!(error.category(), Category::Forbidden | Category::Rejected);
-        lasting.then(|| Self {
+        error.category().lasts().then(|| Self {
             reason: Reason::ApiError,
             message: error.chain(),
         })

@@ -21,3 +21,4 @@ mod rights;
 mod scaling;
 mod schema;
 mod tenants;
+mod webhooks;

@@ -90,6 +90,33 @@ fn a_quota_that_refuses_pods_is_named() {
 
 #[test]
 #[ignore = "needs a cluster: make test-end-to-end"]
+fn a_limit_that_pods_exceed_is_named_while_the_old_pods_serve_and_raising_it_heals() {
+    let limit = |memory: &str| {
+        format!(
+            "apiVersion: v1\nkind: LimitRange\nmetadata: {{name: small}}\n\
+             spec: {{limits: [{{type: Container, max: {{memory: {memory}}}}}]}}\n"
+        )
+    };
+    let cluster = Cluster::shared("e2e-limit-range");
+    cluster.apply(&limit("64Mi"));
+    cluster.serve("diabetes", SPEC);
+    cluster.wait_ready("diabetes");
+    let model = "model: {source: {builtin: {name: diabetes}}}";
+    let resources = "resources: {requests: {cpu: 50m, memory: 128Mi}}";
+    cluster.serve("diabetes", &format!("{{{model}, {resources}}}"));
+    let message = cluster.wait_condition("diabetes", "Ready", "False", "PodsRefused");
+    assert!(
+        message.contains("maximum memory usage per Container is 64Mi"),
+        "{message}"
+    );
+    answers(&cluster);
+    // The cluster's own controller tries again by itself.
+    cluster.apply(&limit("256Mi"));
+    cluster.wait_ready("diabetes");
+}
+
+#[test]
+#[ignore = "needs a cluster: make test-end-to-end"]
 fn a_missing_secret_with_api_keys_is_named_and_with_it_only_clients_with_a_key_are_served() {
     let cluster = Cluster::shared("e2e-api-keys");
     let keys = "{apiKeys: {secretRef: {name: clients}}}";
