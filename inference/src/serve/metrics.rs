@@ -26,7 +26,7 @@ use crate::load::LoadedModel;
 use ::prometheus::core::Collector as _;
 use ::prometheus::process_collector::ProcessCollector;
 use ::prometheus::proto::MetricFamily;
-use ::prometheus::{Encoder as _, Gauge, Registry, TextEncoder};
+use ::prometheus::{Encoder as _, Gauge, IntCounter, IntCounterVec, Registry, TextEncoder};
 use contract::compatibility::Compatibility;
 use contract::labels::{Memory, Score};
 use contract::metrics as table;
@@ -48,6 +48,7 @@ pub struct Metrics {
     pub business: Option<Business>,
     /// Other systems under whose names the same is shown once more.
     pub compatibility: Vec<Compatibility>,
+    trace_export_failures: IntCounterVec,
     registry: Registry,
     process: Process,
     memory: [(Memory, Gauge); 2],
@@ -87,11 +88,18 @@ impl Metrics {
             load: LoadMetrics::new(&families)?,
             business: None,
             compatibility: Vec::new(),
+            trace_export_failures: families.counter(&table::TRACE_EXPORT_FAILURES)?,
             memory: [Memory::Rss, Memory::Vms]
                 .map(|kind| (kind, memory.with_label_values(&[kind.as_str()]))),
             process: Process(ProcessCollector::for_self()),
             registry,
         })
+    }
+
+    /// Attempts to send spans that failed: from now on there may be some.
+    pub fn trace_export_failures(&self) -> IntCounter {
+        let none: [&str; 0] = [];
+        self.trace_export_failures.with_label_values(&none)
     }
 
     /// The Prometheus text exposition of this moment, while the model of `served` is served.

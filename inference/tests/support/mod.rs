@@ -6,6 +6,7 @@
 pub mod business;
 pub mod exposition;
 pub mod process;
+pub mod receiver;
 pub mod rpc;
 
 use axum::body::{Body, to_bytes};
@@ -174,7 +175,7 @@ impl Server {
         Self(app.with_model_control(true).share())
     }
 
-    /// A server with the secrets, metrics and names that `config` has.
+    /// A server with the secrets, metrics, traces and names that `config` has.
     pub fn guarded(model: LoadedModel, config: &ServerConfig) -> Self {
         let app = App::new(
             model,
@@ -185,6 +186,10 @@ impl Server {
         let app = app.unwrap();
         let access = Access::read(config, &app.metrics.keys).unwrap();
         let app = app.guarded(access).speaking(&config.compatibility);
+        let app = match &config.tracing {
+            Some(tracing) => app.tracing(tracing, false).unwrap(),
+            None => app,
+        };
         Self(app.counting(&config.business_metrics).unwrap().share())
     }
 
