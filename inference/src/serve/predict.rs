@@ -56,7 +56,10 @@ pub fn score(served: &Job, rows: Rows) -> Result<Predictions, Error> {
     metrics.took(begin, end);
     if let Some(place) = traces::here().filter(|place| place.recorded) {
         let LoadedModel { name, version, .. } = &served.model;
-        place.predicted(name, version, batch.rows(), end - begin);
+        let length = end - begin;
+        place.predicted(name, version, batch.rows(), length);
+        let inference = &metrics.inference;
+        inference.exemplify(length.as_secs_f64(), place.trace_id);
     }
     check_size(&predictions)?;
     served.check(end)?;

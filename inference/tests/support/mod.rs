@@ -21,6 +21,7 @@ use inference::load::{self, LoadedModel};
 use inference::model::{Batch, Model, Predictions};
 use inference::serve::access::Access;
 use inference::serve::app::{App, router};
+use inference::serve::metrics::Format;
 use serde_json::Value;
 use std::time::Duration;
 use tower::ServiceExt as _;
@@ -218,7 +219,12 @@ impl Server {
     }
 
     pub fn exposition(&self) -> String {
-        String::from_utf8(self.0.metrics.render(&self.0.served().metrics).unwrap()).unwrap()
+        self.exposition_in(Format::Prometheus)
+    }
+
+    pub fn exposition_in(&self, format: Format) -> String {
+        let text = self.0.metrics.render(&self.0.served().metrics, format);
+        String::from_utf8(text.unwrap()).unwrap()
     }
 
     /// Value of a series, written as in the exposition.
