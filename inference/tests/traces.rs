@@ -202,6 +202,23 @@ async fn a_trace_that_is_not_recorded_is_followed_as_such_whatever_the_ratio() {
     assert_eq!(all(&server, &receiver), []);
 }
 
+#[rstest]
+#[case("vendor=1", "vendor=1")]
+#[case(&format!("vendor={}", "x".repeat(249)), &format!("vendor={}", "x".repeat(249)))]
+#[case(&format!("a={0},b={0},c={0}", "x".repeat(200)), "")]
+#[case("nonsense", "")]
+#[tokio::test]
+async fn no_more_is_kept_of_a_state_than_must_be(#[case] sent: &str, #[case] kept: &str) {
+    let receiver = Receiver::start();
+    let server = traced(diabetes(), receiver.tracing());
+    let mut request = request(Method::POST, "/predict", ROW);
+    let headers = request.headers_mut();
+    headers.insert("traceparent", traceparent(true).parse().unwrap());
+    headers.insert("tracestate", sent.parse().unwrap());
+    server.send(request).await;
+    assert_eq!(all(&server, &receiver)[1].trace_state, kept);
+}
+
 #[tokio::test]
 async fn a_request_that_is_given_up_is_a_span_without_an_answer() {
     let receiver = Receiver::start();

@@ -53,9 +53,12 @@ where
         let mut line = String::new();
         self.0
             .format_event(context, Writer::new(&mut line), event)?;
+        // An object that has a time at least.
+        let open = line.strip_suffix("}\n").unwrap_or(&line);
         let (trace, span) = (place.trace_id, place.span_id);
-        write!(writer, r#"{{"trace_id":"{trace}","span_id":"{span}","#)?;
-        // The rest of the object, which has a time at least.
-        writer.write_str(line.trim_start_matches('{'))
+        writeln!(
+            writer,
+            r#"{open},"trace_id":"{trace}","span_id":"{span}"}}"#
+        )
     }
 }

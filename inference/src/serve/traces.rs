@@ -20,13 +20,12 @@ use super::error::cut;
 use axum::extract::Request;
 use contract::config::Tracing;
 use contract::labels::Endpoint;
-use http::HeaderMap;
-use opentelemetry::propagation::TextMapPropagator as _;
+use http::{HeaderMap, HeaderName};
+use opentelemetry::propagation::{Extractor, TextMapPropagator as _};
 use opentelemetry::trace::{
     SpanContext, SpanId, SpanKind, Status, TraceContextExt as _, TraceFlags, TraceState,
 };
 use opentelemetry::{Context, InstrumentationScope, KeyValue};
-use opentelemetry_http::HeaderExtractor;
 use opentelemetry_otlp::ExporterBuildError;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::{
@@ -39,6 +38,8 @@ use std::time::{Duration, SystemTime};
 
 /// For the spans that are left when the server stops.
 const LAST_WORDS: Duration = Duration::from_secs(2);
+/// Bytes of a `tracestate`: as many as everybody must pass on.
+const LONGEST_HEADER: usize = 512;
 
 /// Begins traces, or goes on with those of clients.
 #[derive(Debug)]
@@ -232,11 +233,28 @@ impl Place {
     }
 }
 
+/// Headers that name a span. Long ones are not there: what they say waits with the span to be sent.
+struct Carrier<'a>(&'a HeaderMap);
+
+impl Extractor for Carrier<'_> {
+    fn get(&self, name: &str) -> Option<&str> {
+        let value = self.0.get(name)?;
+        value
+            .to_str()
+            .ok()
+            .filter(|text| text.len() <= LONGEST_HEADER)
+    }
+
+    fn keys(&self) -> Vec<&str> {
+        self.0.keys().map(HeaderName::as_str).collect()
+    }
+}
+
 /// The span of the client that `headers` name, if they do.
 fn parent(headers: &HeaderMap) -> Option<SpanContext> {
     headers.get("traceparent")?;
     let propagator = TraceContextPropagator::new();
-    let context = propagator.extract_with_context(&Context::new(), &HeaderExtractor(headers));
+    let context = propagator.extract_with_context(&Context::new(), &Carrier(headers));
     let parent = context.span().span_context().clone();
     parent.is_valid().then_some(parent)
 }

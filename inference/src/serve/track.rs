@@ -9,7 +9,7 @@ use super::error::Error;
 use super::grpc;
 use super::metrics::Metrics;
 use super::mlflow::MlflowError;
-use super::traces::{self, Answer, Ended, Place, Trace};
+use super::traces::{self, Answer, Ended, Trace};
 use axum::extract::Request;
 use axum::handler::Handler;
 use axum::response::{IntoResponse as _, Response};
@@ -133,7 +133,7 @@ impl Admitted {
     /// Waits for `answer` and counts the request out.
     async fn settle(self, answer: impl Future<Output = Response>) -> Response {
         let Self { in_flight, coding } = self;
-        let place = in_flight.place();
+        let place = in_flight.trace.as_ref().map(|trace| trace.place);
         let answer = pin!(AssertUnwindSafe(answer).catch_unwind());
         let answer = traces::wait_at(place, answer).await;
         let endpoint = in_flight.endpoint;
@@ -184,11 +184,6 @@ impl InFlight {
         }
     }
 
-    /// Where in a trace it is, if it is in one.
-    fn place(&self) -> Option<Place> {
-        self.trace.as_ref().map(|trace| trace.place)
-    }
-
     fn finish(mut self, response: &Response) {
         let failure = response.extensions().get::<ErrorType>();
         if failure == Some(&ErrorType::Cancelled) {
@@ -203,14 +198,6 @@ impl InFlight {
             status(response, failure).as_u16(),
         );
         http.took(self.method, self.endpoint, seconds);
-        if let Some(Place {
-            recorded: true,
-            trace_id,
-            ..
-        }) = self.place()
-        {
-            http.exemplify(self.method, self.endpoint, seconds, trace_id);
-        }
         if let Some(bytes) = response.body().size_hint().exact() {
             http.sent(self.endpoint, bytes);
         }
@@ -223,6 +210,10 @@ impl InFlight {
             visit.answered(status(response, failure).as_u16() < 400, seconds);
         }
         if let Some(trace) = self.trace.take() {
+            if trace.place.recorded {
+                let trace_id = trace.place.trace_id;
+                http.exemplify(self.method, self.endpoint, seconds, trace_id);
+            }
             let code = response.extensions().get().map_or(Code::Ok, Status::code);
             let status = status(response, failure);
             self.end(trace, failure.copied(), Some(Answer { status, code }));
