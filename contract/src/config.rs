@@ -3,6 +3,7 @@
 use crate::business::BusinessMetric;
 use crate::compatibility::Compatibility;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 
 /// All that the server is told from outside. Unknown fields are refused.
@@ -34,6 +35,9 @@ pub struct ServerConfig {
     /// Other systems under whose names the same is shown once more.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub compatibility: Vec<Compatibility>,
+    /// Where traces of requests are sent; nowhere if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tracing: Option<Tracing>,
     /// File that receives the reason of a failed start; Kubernetes shows it in the pod's status.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub termination_log: Option<String>,
@@ -187,6 +191,36 @@ pub struct Tls {
     pub certificate: String,
     /// PEM file with the private key.
     pub key: String,
+}
+
+/// Where traces of requests are sent, and which.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Tracing {
+    /// Base URL of a receiver of OTLP over HTTP: spans go to `<endpoint>/v1/traces`.
+    pub endpoint: String,
+    /// Share of the traces that begin at this server which are recorded, 0 to 1. A request that
+    /// belongs to a trace already is recorded if, and only if, its `traceparent` says so.
+    #[serde(default = "Tracing::every")]
+    pub sample_ratio: f64,
+    /// Further headers for the receiver, such as a key.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub headers: BTreeMap<String, String>,
+}
+
+impl Tracing {
+    /// All traces, to `endpoint`.
+    pub const fn to(endpoint: String) -> Self {
+        Self {
+            endpoint,
+            sample_ratio: Self::every(),
+            headers: BTreeMap::new(),
+        }
+    }
+
+    const fn every() -> f64 {
+        1.0
+    }
 }
 
 impl Builtin {

@@ -166,6 +166,8 @@ metrics! {
         "Root mean squared error of each batch of ground truth, in the target's unit.");
     APP_MEMORY = gauge("app_memory_usage_bytes", &["type"],
         "Memory of the server process in bytes: rss resident, vms virtual.");
+    TRACE_EXPORT_FAILURES = counter("trace_export_failures_total", &[],
+        "Attempts to send spans that the receiver of traces did not accept. Only where traces are sent.");
     BUSINESS_LABEL_OVERFLOW = counter("business_label_overflow_total", &["metric", "label"],
         "Observations of the user's own metrics whose label value became other. Only where such metrics are configured.");
     BUSINESS_REJECTED = counter("business_observations_rejected_total", &["metric", "reason"],

@@ -9,6 +9,7 @@
 //! An error says what failed, and its source why: whoever shows one shows the chain.
 #![forbid(unsafe_code)]
 
+mod address;
 pub mod artifact;
 pub mod capped;
 pub mod cli;

@@ -47,6 +47,7 @@ pub mod shutdown;
 pub mod signature;
 pub mod stall;
 pub mod tls;
+pub mod traces;
 pub mod track;
 pub mod work;
 
@@ -192,6 +193,10 @@ async fn serve(config: &ServerConfig, drain_delay: Duration) -> Result<(), Start
     let open = futures::future::join(open.shutdown(), streams).map(drop);
     shutdown::finish(open, &mut signals).await;
     background.iter().for_each(JoinHandle::abort);
+    if let Some(traces) = &app.traces {
+        // A panic would be the exporter's, and this is the end.
+        let _ = tokio::task::spawn_blocking(|| traces.stop()).await;
+    }
     Ok(())
 }
 
@@ -213,12 +218,22 @@ async fn load(config: ServerConfig) -> Result<App, StartError> {
         let access = Access::read(&config, &app.metrics.keys)?;
         let app = app.guarded(access).with_model_control(config.model_control);
         let app = app.speaking(&config.compatibility);
+        let app = traced(app, &config)?;
         let app = app.counting(&config.business_metrics);
         let app = app.context("the business metrics contradict each other");
         app.map_err(StartError::Internal)
     });
     let loaded = loading.await.context("loading the model failed");
     loaded.map_err(StartError::Internal)?
+}
+
+fn traced(app: App, config: &ServerConfig) -> Result<App, StartError> {
+    let Some(tracing) = &config.tracing else {
+        return Ok(app);
+    };
+    let app = app.tracing(tracing, config.tls.is_some());
+    let app = app.context("traces cannot be sent");
+    app.map_err(StartError::Config)
 }
 
 /// What a listener that speaks `protocol` shows its clients, if it shows them anything.

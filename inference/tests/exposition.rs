@@ -6,7 +6,7 @@ mod support;
 
 use contract::business::{MOST_METRICS, MOST_SERIES, MOST_SERIES_IN_ALL};
 use contract::compatibility::Compatibility;
-use contract::config::{ModelConfig, SecretFile, ServerConfig};
+use contract::config::{ModelConfig, SecretFile, ServerConfig, Tracing};
 use contract::labels::{Endpoint, ErrorType, Method};
 use contract::limits::{
     LABEL_VALUE_LENGTH_LIMIT, LONGEST_NAME, MOST_BINS, MOST_CLASSES, MOST_FEATURES, SAMPLE_LIMIT,
@@ -21,7 +21,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use support::exposition::exposition;
 use support::{Behaviour, ROW, Server, diabetes, made, request};
 
-/// Some families exist only where API keys or metrics of the user's own are configured.
+/// Some families exist only where API keys, metrics of the user's own or traces are configured.
 fn with_all(model: LoadedModel) -> Server {
     let file = tempfile::NamedTempFile::new().unwrap();
     let line = inference::serve::access::key_file::line("alice", "key");
@@ -34,6 +34,7 @@ fn with_all(model: LoadedModel) -> Server {
     let config = ServerConfig {
         api_keys: Some(keys),
         business_metrics: serde_json::from_value(own).unwrap(),
+        tracing: Some(Tracing::to("http://127.0.0.1:9".to_owned())),
         ..ServerConfig::default()
     };
     Server::guarded(model, &config)

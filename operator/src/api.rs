@@ -11,6 +11,7 @@ mod quantity;
 mod server;
 mod source;
 mod status;
+mod tracing;
 mod watch;
 
 pub use business::{
@@ -32,6 +33,7 @@ pub use source::{
 pub use status::{
     Condition, ConditionStatus, ConditionType, ModelServiceStatus, ModelStatus, Reason,
 };
+pub use tracing::TracingSpec;
 pub use watch::{DriftSpec, PerformanceSpec, QualitySpec};
 
 use kube::{CustomResource, KubeSchema};

@@ -104,8 +104,8 @@ pub struct Autoscaling {
 pub struct NetworkAccess {
     /// Namespaces that may ask for metrics; all if there is none.
     pub monitoring_namespaces: Vec<String>,
-    /// Where the pods fetch their model from, if they do.
-    pub source: Option<Destination>,
+    /// Where the pods fetch their model from, and where they send traces, if they do.
+    pub destinations: Vec<Destination>,
 }
 
 /// Where pods connect to.

@@ -14,7 +14,7 @@ use crate::api::{
 };
 use crate::plan::{Autoscaling, Identity, Image, NetworkAccess, Plan, SecretKey, Settings};
 use crate::world::World;
-use contract::config::{Limits, Listen, ModelConfig, SecretFile, ServerConfig};
+use contract::config::{Limits, Listen, ModelConfig, SecretFile, ServerConfig, Tracing};
 use contract::endpoints;
 use kube::{Resource, ResourceExt};
 use std::net::Ipv4Addr;
@@ -24,6 +24,8 @@ pub fn validate(ms: &ModelService, world: &World, settings: &Settings) -> Result
     let spec = &ms.spec;
     let id = identity(ms);
     let model = model::model(&spec.model, &id.name, &id.namespace, world)?;
+    let traces = monitoring::traces(&spec.monitoring, &id.namespace)?;
+    let (tracing, receiver) = traces.map(|to| (to.config, to.destination)).unzip();
     let api_keys = spec.server.api_keys.as_ref();
     let api_keys = api_keys.map(|keys| secret_key(&keys.secret_ref));
     let autoscaling = spec.autoscaling.as_ref();
@@ -31,7 +33,7 @@ pub fn validate(ms: &ModelService, world: &World, settings: &Settings) -> Result
     let autoscaling = autoscaling.transpose()?;
     let (replicas, replicas_seen_at) = replicas(spec.replicas, world, autoscaling.as_ref());
     Ok(Plan {
-        config: server_config(model.config, spec, api_keys.as_ref())?,
+        config: server_config(model.config, tracing, spec, api_keys.as_ref())?,
         resources: resources::resources(&spec.resources)?,
         monitoring: monitoring::monitoring(&spec.monitoring, &id, settings)?,
         image: Image {
@@ -43,7 +45,7 @@ pub fn validate(ms: &ModelService, world: &World, settings: &Settings) -> Result
         autoscaling,
         network: settings.network_policies.then(|| NetworkAccess {
             monitoring_namespaces: settings.monitoring_namespaces.clone(),
-            source: model.destination,
+            destinations: model.destination.into_iter().chain(receiver).collect(),
         }),
         model_volume: model.volume,
         source_secret: model.secret,
@@ -103,6 +105,7 @@ fn secret_key(secret: &SecretRef) -> SecretKey {
 
 fn server_config(
     model: ModelConfig,
+    tracing: Option<Tracing>,
     spec: &ModelServiceSpec,
     api_keys: Option<&SecretKey>,
 ) -> Result<ServerConfig, Invalid> {
@@ -126,6 +129,7 @@ fn server_config(
         }),
         business_metrics: business::metrics(&monitoring.business_metrics)?,
         compatibility: business::compatibility(&monitoring.compatibility),
+        tracing,
         termination_log: Some(endpoints::TERMINATION_LOG.to_owned()),
         ..ServerConfig::default()
     })
@@ -334,9 +338,35 @@ mod tests {
         };
         assert_eq!(found.secrets, Some(secret.folder()));
         assert_eq!(plan.config.model.version.as_deref(), Some("dddddddd"));
-        let source = plan.network.unwrap().source;
+        let destinations = plan.network.unwrap().destinations;
         let host = Host::Inside("storage".to_owned());
-        assert_eq!(source, Some(Destination { host, port: 9000 }));
+        assert_eq!(destinations, [Destination { host, port: 9000 }]);
+    }
+
+    #[test]
+    fn traces_are_sent_whether_or_not_there_is_monitoring_and_pods_may_send_them() {
+        let tracing = "{endpoint: 'http://collector.observability.svc:4318'}";
+        for monitoring in ["", "enabled: false, "] {
+            let spec = format!(
+                "{{model: {{source: {{builtin: {{name: diabetes}}}}}}, monitoring: {{{monitoring}tracing: {tracing}}}}}"
+            );
+            let plan = plan(&spec, &World::default()).unwrap();
+            let tracing = plan.config.tracing.unwrap();
+            assert_eq!(tracing.endpoint, "http://collector.observability.svc:4318");
+            assert_eq!(tracing.sample_ratio, 0.1);
+            let host = Host::Inside("observability".to_owned());
+            let expected = Destination { host, port: 4318 };
+            assert_eq!(plan.network.unwrap().destinations, [expected]);
+        }
+    }
+
+    #[test]
+    fn traces_need_a_url_that_can_be_read() {
+        let spec = "{model: {source: {builtin: {name: diabetes}}}, monitoring: {tracing: {endpoint: 'http://[1'}}}";
+        let problem = plan(spec, &World::default()).unwrap_err();
+        assert_eq!(problem.reason(), Reason::InvalidSpec);
+        let message = "spec.monitoring.tracing.endpoint: 'http://[1' is no URL";
+        assert_eq!(problem.to_string(), message);
     }
 
     #[rstest]

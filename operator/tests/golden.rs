@@ -108,6 +108,37 @@ fn without_monitoring_only_the_serving_objects_are_left() {
 }
 
 #[test]
+fn pods_may_send_traces_where_they_are_told_to() {
+    let (_, text) = examples()
+        .into_iter()
+        .find(|(name, _)| name == "http")
+        .unwrap();
+    let tracing = "{endpoint: 'http://collector.observability.svc:4318', sampleRatio: 0.5}";
+    let text = format!("{text}  monitoring: {{tracing: {tracing}}}\n");
+    let objects = documents(&operator::cli::rendered(&text, &settings()).unwrap());
+    let of_kind = |kind| {
+        objects
+            .iter()
+            .find(|object| object["kind"] == kind)
+            .unwrap()
+    };
+    let config = of_kind("ConfigMap")["data"]["server.json"]
+        .as_str()
+        .unwrap();
+    let config: Value = serde_json::from_str(config).unwrap();
+    let endpoint = "http://collector.observability.svc:4318";
+    let expected = json!({"endpoint": endpoint, "sampleRatio": 0.5});
+    assert_eq!(config["tracing"], expected);
+    let egress = &of_kind("NetworkPolicy")["spec"]["egress"];
+    let [dns, _model, traces] = &egress.as_array().unwrap()[..] else {
+        panic!("{egress}");
+    };
+    assert_eq!(dns["ports"][0]["port"], 53);
+    let namespace = &traces["to"][0]["namespaceSelector"]["matchLabels"];
+    assert_eq!(namespace["kubernetes.io/metadata.name"], "observability");
+}
+
+#[test]
 #[ignore = "needs promtool: make test"]
 fn prometheus_finds_every_rule_correct() {
     let directory = tempfile::tempdir().unwrap();

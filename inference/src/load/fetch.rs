@@ -6,7 +6,6 @@
 //! http: URL ──────────────────────────┘
 //! ```
 
-mod address;
 mod client;
 mod mlflow;
 mod s3;

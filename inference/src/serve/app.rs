@@ -9,6 +9,7 @@ use super::job::Deadline;
 use super::metrics::Metrics;
 use super::open_inference::statistics::Answered;
 use super::served::{Current, Served};
+use super::traces::Traces;
 use super::track::Tracked;
 use super::{compression, docs, feedback, kserve_v1, mlflow, open_inference, page, predict};
 use crate::load::LoadedModel;
@@ -19,9 +20,10 @@ use axum::middleware::from_fn;
 use axum::routing::{self, MethodRouter};
 use contract::business::BusinessMetric;
 use contract::compatibility::Compatibility;
-use contract::config::{Limits, ModelConfig};
+use contract::config::{Limits, ModelConfig, Tracing};
 use contract::labels::Endpoint;
 use http::{Extensions, Method, Uri};
+use opentelemetry_otlp::ExporterBuildError;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
@@ -40,6 +42,8 @@ pub struct App {
     pub admission: Admission,
     /// What is counted, whichever model is served.
     pub metrics: Metrics,
+    /// Traces of requests, if they are sent anywhere.
+    pub traces: Option<Traces>,
     /// Whether the server lives and takes traffic.
     pub health: Health,
     /// Since when the server runs.
@@ -69,6 +73,7 @@ impl App {
             source,
             access: Access::default(),
             metrics,
+            traces: None,
             admission: Admission::new(&limits),
             health: Health::new(),
             started: Instant::now(),
@@ -137,6 +142,17 @@ impl App {
     pub fn speaking(mut self, systems: &[Compatibility]) -> Self {
         self.metrics.compatibility = systems.to_vec();
         self
+    }
+
+    /// The same, sending traces as `tracing` says; `tls` if predictions are asked for over it.
+    ///
+    /// # Errors
+    /// If the environment asks for what cannot be done.
+    pub fn tracing(self, tracing: &Tracing, tls: bool) -> Result<Self, ExporterBuildError> {
+        let failures = self.metrics.trace_export_failures();
+        let traces = Traces::new(tracing, &self.served().model.name, tls, failures)?;
+        let traces = Some(traces);
+        Ok(Self { traces, ..self })
     }
 
     /// What metrics of the user's own note about the request with `extensions`, if there are any.

@@ -3,7 +3,8 @@
 use super::app::App;
 use super::busy::Busy;
 use super::error::{Error, json};
-use super::metrics;
+use super::metrics::Format;
+use super::negotiation;
 use super::served::Served;
 use axum::extract::State;
 use axum::response::Response;
@@ -154,7 +155,8 @@ pub async fn readyz(State(app): State<&'static App>) -> (StatusCode, &'static st
     (status(ready.is_ok()), ready.err().unwrap_or("ok\n"))
 }
 
-/// `GET /metrics`: Prometheus text exposition.
+/// `GET /metrics`: in the text format of Prometheus, or in that of OpenMetrics for those who like it
+/// better.
 ///
 /// # Errors
 /// `Unauthorized` without the token, where there is one; `Internal` if the metrics cannot be
@@ -164,15 +166,17 @@ pub async fn metrics(
     headers: HeaderMap,
 ) -> Result<Response, Error> {
     app.access.admit_scraper(&headers)?;
-    let text = app
-        .metrics
-        .render(&app.served().metrics)
-        .map_err(|failure| {
-            tracing::error!(%failure, "the metrics cannot be written");
-            Error::Internal
-        })?;
+    let format = match negotiation::likes_open_metrics(&headers) {
+        true => Format::OpenMetrics,
+        false => Format::Prometheus,
+    };
+    let text = app.metrics.render(&app.served().metrics, format);
+    let text = text.map_err(|failure| {
+        tracing::error!(%failure, "the metrics cannot be written");
+        Error::Internal
+    })?;
     let mut response = Response::new(text.into());
-    let kind = HeaderValue::from_static(metrics::CONTENT_TYPE);
+    let kind = HeaderValue::from_static(format.media_type());
     response.headers_mut().insert(CONTENT_TYPE, kind);
     Ok(response)
 }

@@ -3,12 +3,14 @@
 
 mod bins;
 mod compatibility;
+mod exemplar;
 mod families;
 mod feedback;
 mod http;
 mod keys;
 mod load;
 mod model;
+mod open_metrics;
 mod sharded;
 mod shards;
 
@@ -26,14 +28,30 @@ use crate::load::LoadedModel;
 use ::prometheus::core::Collector as _;
 use ::prometheus::process_collector::ProcessCollector;
 use ::prometheus::proto::MetricFamily;
-use ::prometheus::{Encoder as _, Gauge, Registry, TextEncoder};
+use ::prometheus::{Encoder as _, Gauge, IntCounter, IntCounterVec, Registry, TextEncoder};
 use contract::compatibility::Compatibility;
 use contract::labels::{Memory, Score};
 use contract::metrics as table;
 use families::Families;
 
-/// Media type of [`Metrics::render`].
-pub const CONTENT_TYPE: &str = ::prometheus::TEXT_FORMAT;
+/// How metrics are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// The text format of Prometheus, 0.0.4.
+    Prometheus,
+    /// That of OpenMetrics, 1.0.0, which has exemplars.
+    OpenMetrics,
+}
+
+impl Format {
+    /// Its media type.
+    pub const fn media_type(self) -> &'static str {
+        match self {
+            Self::Prometheus => ::prometheus::TEXT_FORMAT,
+            Self::OpenMetrics => open_metrics::MEDIA_TYPE,
+        }
+    }
+}
 
 /// What is counted whichever model is served.
 #[derive(Debug)]
@@ -48,6 +66,7 @@ pub struct Metrics {
     pub business: Option<Business>,
     /// Other systems under whose names the same is shown once more.
     pub compatibility: Vec<Compatibility>,
+    trace_export_failures: IntCounterVec,
     registry: Registry,
     process: Process,
     memory: [(Memory, Gauge); 2],
@@ -87,6 +106,7 @@ impl Metrics {
             load: LoadMetrics::new(&families)?,
             business: None,
             compatibility: Vec::new(),
+            trace_export_failures: families.counter(&table::TRACE_EXPORT_FAILURES)?,
             memory: [Memory::Rss, Memory::Vms]
                 .map(|kind| (kind, memory.with_label_values(&[kind.as_str()]))),
             process: Process(ProcessCollector::for_self()),
@@ -94,11 +114,39 @@ impl Metrics {
         })
     }
 
-    /// The Prometheus text exposition of this moment, while the model of `served` is served.
+    /// Attempts to send spans that failed: from now on there may be some.
+    pub fn trace_export_failures(&self) -> IntCounter {
+        let none: [&str; 0] = [];
+        self.trace_export_failures.with_label_values(&none)
+    }
+
+    /// The exposition of this moment in `format`, while the model of `served` is served.
     ///
     /// # Errors
     /// If the encoder finds a family without series: a fault of the table.
-    pub fn render(&self, served: &ServedMetrics) -> Result<Vec<u8>, ::prometheus::Error> {
+    pub fn render(
+        &self,
+        served: &ServedMetrics,
+        format: Format,
+    ) -> Result<Vec<u8>, ::prometheus::Error> {
+        let families = self.gather(served);
+        match format {
+            Format::Prometheus => {
+                let mut text = Vec::with_capacity(64 * 1024);
+                TextEncoder::new().encode(&families, &mut text)?;
+                Ok(text)
+            }
+            Format::OpenMetrics => {
+                let durations = self.http.durations();
+                let durations = durations.map(|series| (table::REQUEST_DURATION.name, series));
+                let inference = (table::INFERENCE_DURATION.name, &served.model.inference);
+                let exemplified: Vec<_> = durations.chain([inference]).collect();
+                Ok(open_metrics::encode(&families, &exemplified).into_bytes())
+            }
+        }
+    }
+
+    fn gather(&self, served: &ServedMetrics) -> Vec<MetricFamily> {
         let process = self.process.0.collect();
         self.measure_memory(&process);
         let mut families = self.registry.gather();
@@ -106,9 +154,7 @@ impl Metrics {
         families.extend(process);
         families.extend(self.business.iter().flat_map(Business::gather));
         families.extend(compatibility::families(&self.compatibility, &families));
-        let mut text = Vec::with_capacity(64 * 1024);
-        TextEncoder::new().encode(&families, &mut text)?;
-        Ok(text)
+        families
     }
 
     fn measure_memory(&self, process: &[MetricFamily]) {

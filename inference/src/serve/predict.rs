@@ -5,7 +5,8 @@ use super::decode::{Form, Rows, decode};
 use super::encode::{Answer, Encoder};
 use super::error::{Error, json};
 use super::job::Job;
-use super::work;
+use super::{traces, work};
+use crate::load::LoadedModel;
 use crate::model::{Batch, Predictions};
 use axum::extract::{Request, State};
 use axum::response::Response;
@@ -53,6 +54,13 @@ pub fn score(served: &Job, rows: Rows) -> Result<Predictions, Error> {
     let end = Instant::now();
     let metrics = &served.metrics.model;
     metrics.took(begin, end);
+    if let Some(place) = traces::here().filter(|place| place.recorded) {
+        let LoadedModel { name, version, .. } = &served.model;
+        let length = end - begin;
+        place.predicted(name, version, batch.rows(), length);
+        let inference = &metrics.inference;
+        inference.exemplify(length.as_secs_f64(), place.trace_id);
+    }
     check_size(&predictions)?;
     served.check(end)?;
     metrics.predicted(&batch, &filled, &predictions);

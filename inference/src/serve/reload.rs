@@ -3,6 +3,7 @@
 
 use super::app::App;
 use super::file_watch::FileWatch;
+use super::traces;
 use crate::load::{self, LoadError, LoadedModel};
 use contract::config::{MlflowVersion, ModelSource};
 use std::time::{Duration, Instant};
@@ -94,6 +95,7 @@ const LOOK: Duration = Duration::from_secs(30);
 async fn on_thread<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, ReloadError> {
+    let work = traces::carried(work);
     let (sender, done) = oneshot::channel();
     let thread = thread::Builder::new().name("load".to_owned());
     // Nobody waits for it any more at the end of the server only.

@@ -1,5 +1,9 @@
 //! Command line over configuration file over defaults.
 
+mod tracing;
+
+pub use tracing::TracingArgs;
+
 use crate::load::{is_name, source_of};
 use crate::object;
 use anyhow::{Context as _, ensure};
@@ -63,6 +67,9 @@ pub struct Args {
     /// Let clients load and unload the model over the Open Inference Protocol.
     #[arg(long)]
     pub model_control: bool,
+    /// Where traces are sent.
+    #[command(flatten)]
+    pub tracing: TracingArgs,
     /// Seconds for which requests are still accepted after SIGTERM, not ready.
     #[arg(long, value_name = "SECONDS", default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=3600))]
     pub drain_delay: u64,
@@ -78,13 +85,13 @@ impl Args {
 /// Reads the configuration file, if any, and lays the command line over it.
 ///
 /// # Errors
-/// If the file cannot be read.
+/// If the file cannot be read, or an option contradicts itself.
 pub fn resolve(args: Args) -> anyhow::Result<ServerConfig> {
     let mut config = match &args.config {
         Some(path) => read(path)?,
         None => ServerConfig::default(),
     };
-    overlay(&mut config, args);
+    overlay(&mut config, args)?;
     Ok(config)
 }
 
@@ -93,7 +100,7 @@ fn read(path: &Path) -> anyhow::Result<ServerConfig> {
     object::from_slice(&text).with_context(|| format!("cannot use {}", path.display()))
 }
 
-fn overlay(config: &mut ServerConfig, args: Args) {
+fn overlay(config: &mut ServerConfig, args: Args) -> anyhow::Result<()> {
     let model = &mut config.model;
     if args.model.is_some() {
         // The checksum in the configuration is that of another file.
@@ -121,6 +128,7 @@ fn overlay(config: &mut ServerConfig, args: Args) {
     set(&mut limits.max_batch_rows, args.max_batch_rows);
     set(&mut limits.max_body_bytes, args.max_body_bytes);
     set(&mut limits.request_timeout_ms, args.request_timeout_ms);
+    tracing::overlay(&mut config.tracing, args.tracing)
 }
 
 fn set<T>(setting: &mut T, given: Option<T>) {
@@ -148,6 +156,7 @@ pub fn check(config: &ServerConfig) -> anyhow::Result<()> {
         ensure!(value > 0, "{name} must be at least 1");
     }
     contract::business::check(&config.business_metrics)?;
+    config.tracing.as_ref().map_or(Ok(()), tracing::check)?;
     check_model(&config.model)
 }
 

@@ -9,6 +9,7 @@ use super::error::Error;
 use super::grpc;
 use super::metrics::Metrics;
 use super::mlflow::MlflowError;
+use super::traces::{self, Answer, Ended, Trace};
 use axum::extract::Request;
 use axum::handler::Handler;
 use axum::response::{IntoResponse as _, Response};
@@ -20,10 +21,11 @@ use hyper::body::Body as _;
 use std::convert::Infallible;
 use std::future::ready;
 use std::panic::AssertUnwindSafe;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
+use tonic::{Code, Status};
 use tower::{Layer, Service};
 
 /// A handler whose requests are counted as those of an endpoint.
@@ -111,6 +113,8 @@ impl Admitted {
     ) -> Result<Self, Box<Response>> {
         let mut in_flight = InFlight::new(app, endpoint, request.method());
         let coding = Coding::accepted(request.headers());
+        let traces = app.traces.as_ref();
+        in_flight.trace = traces.and_then(|traces| traces.begin(endpoint, request));
         let admitted = app.access.admit(endpoint, request.headers());
         if let Some(business) = &app.metrics.business {
             in_flight.visit = business.begin(endpoint, request, Caller::new(&admitted));
@@ -129,13 +133,16 @@ impl Admitted {
     /// Waits for `answer` and counts the request out.
     async fn settle(self, answer: impl Future<Output = Response>) -> Response {
         let Self { in_flight, coding } = self;
-        let mut response = match AssertUnwindSafe(answer).catch_unwind().await {
-            Ok(response) => response,
-            Err(_) => {
-                tracing::error!(endpoint = in_flight.endpoint.as_str(), "a handler panicked");
-                refuse(in_flight.endpoint, Error::Internal)
-            }
-        };
+        let place = in_flight.trace.as_ref().map(|trace| trace.place);
+        let answer = pin!(AssertUnwindSafe(answer).catch_unwind());
+        let answer = traces::wait_at(place, answer).await;
+        let endpoint = in_flight.endpoint;
+        let mut response = answer.unwrap_or_else(|_| {
+            traces::at(place, || {
+                tracing::error!(endpoint = endpoint.as_str(), "a handler panicked");
+            });
+            refuse(endpoint, Error::Internal)
+        });
         if in_flight.app.health.is_draining() {
             // The client's next request goes to a server that stays.
             let close = HeaderValue::from_static("close");
@@ -157,6 +164,8 @@ struct InFlight {
     key: Option<Arc<ApiKey>>,
     /// What metrics of the user's own note about it, if there are any.
     visit: Option<Arc<Visit>>,
+    /// Its part in a trace, if it is in one.
+    trace: Option<Trace>,
     answered: bool,
 }
 
@@ -170,6 +179,7 @@ impl InFlight {
             begin: Instant::now(),
             key: None,
             visit: None,
+            trace: None,
             answered: false,
         }
     }
@@ -199,6 +209,25 @@ impl InFlight {
         if let Some(visit) = &self.visit {
             visit.answered(status(response, failure).as_u16() < 400, seconds);
         }
+        if let Some(trace) = self.trace.take() {
+            if trace.place.recorded {
+                let trace_id = trace.place.trace_id;
+                http.exemplify(self.method, self.endpoint, seconds, trace_id);
+            }
+            let code = response.extensions().get().map_or(Code::Ok, Status::code);
+            let status = status(response, failure);
+            self.end(trace, failure.copied(), Some(Answer { status, code }));
+        }
+    }
+
+    fn end(&self, trace: Trace, failure: Option<ErrorType>, answer: Option<Answer>) {
+        let ended = Ended {
+            method: self.method,
+            endpoint: self.endpoint,
+            failure,
+            answer,
+        };
+        trace.end(&ended, self.begin.elapsed());
     }
 
     fn count_for_key(&self, status: StatusCode) {
@@ -217,6 +246,9 @@ impl Drop for InFlight {
             self.count_for_key(StatusCode::BAD_REQUEST);
             if let Some(visit) = &self.visit {
                 visit.answered(false, self.begin.elapsed().as_secs_f64());
+            }
+            if let Some(trace) = self.trace.take() {
+                self.end(trace, Some(ErrorType::Cancelled), None);
             }
         }
     }

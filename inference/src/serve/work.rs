@@ -8,6 +8,7 @@ use super::compression::{Coding, inflate};
 use super::error::Error;
 use super::job::{Deadline, Job};
 use super::served::Current;
+use super::traces;
 use axum::extract::Request;
 use bytes::Bytes;
 use contract::labels::Endpoint;
@@ -123,14 +124,14 @@ async fn elsewhere<T: Send + 'static>(
     let deadline = body.deadline;
     let _waiting = job.waiting();
     let (budget, busy) = (app.admission.budget(), app.health.busy.clone());
-    let task = tokio::task::spawn_blocking(move || {
+    let task = tokio::task::spawn_blocking(traces::carried(move || {
         // Kept until the work is done, even when nobody waits for it any more.
         let _permit = permit;
         job.check(Instant::now())?;
         let _task = busy.begin();
         let (body, _share) = plain(body, &job, budget.share())?;
         answer(&job, &body)
-    });
+    }));
     match tokio::time::timeout(deadline.left(), task).await {
         Ok(Ok(answer)) => answer,
         Ok(Err(failure)) => {

@@ -65,10 +65,10 @@ def golden_row(golden: dict, classes: list[int | str]) -> Golden:
     return Golden(golden["input"], classes[found["label"]], found["probabilities"], None)
 
 
-def start(path: Path) -> tuple[subprocess.Popen, str, str]:
+def start(path: Path, *options: str) -> tuple[subprocess.Popen, str, str]:
     """Starts a server on free ports and waits until it says where it listens."""
     command = [INFERENCE, "serve", "--model", str(path), "--listen", "127.0.0.1:0", "--grpc", "127.0.0.1:0"]
-    process = subprocess.Popen([*command, "--model-control"], stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen([*command, "--model-control", *options], stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
     for line in process.stderr:
         said = json.loads(line)

@@ -5,7 +5,6 @@ import json
 import os
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,28 +15,11 @@ import pytest
 import requests
 from botocore.client import Config
 from conftest import INFERENCE, MODELS
+from servers import await_answer, free_port, mlflow_server
 
 HOSTS = {"allowed-hosts": "127.0.0.1 localhost"}
 KEYS = {"AWS_ACCESS_KEY_ID": "key-of-the-test", "AWS_SECRET_ACCESS_KEY": "secret-of-the-test"}
 LOOK = 45
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
-
-
-def await_answer(url: str, process: subprocess.Popen) -> None:
-    until = time.monotonic() + 120
-    while time.monotonic() < until:
-        assert process.poll() is None, f"{process.args} ended"
-        try:
-            requests.get(url, timeout=5)
-            return
-        except requests.ConnectionError:
-            time.sleep(0.2)
-    raise TimeoutError(url)
 
 
 def folder(path: Path, secrets: dict[str, str]) -> str:
@@ -163,17 +145,6 @@ class Registry:
             assert error.error_code == "RESOURCE_ALREADY_EXISTS"
         source = f"{run.info.artifact_uri}/{folder}"
         return self.client.create_model_version(name, source, run.info.run_id).version
-
-
-def mlflow_server(root: Path, *options: str, env: dict[str, str] | None = None) -> tuple[subprocess.Popen, str]:
-    port = free_port()
-    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    command += ["--backend-store-uri", f"sqlite:///{root}/mlflow.db", *options]
-    with (root / "log").open("w") as log:
-        process = subprocess.Popen(command, env=os.environ | (env or {}), stdout=log, stderr=log)
-    uri = f"http://127.0.0.1:{port}"
-    await_answer(f"{uri}/health", process)
-    return process, uri
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,7 @@
 pub mod business;
 pub mod exposition;
 pub mod process;
+pub mod receiver;
 pub mod rpc;
 
 use axum::body::{Body, to_bytes};
@@ -20,6 +21,7 @@ use inference::load::{self, LoadedModel};
 use inference::model::{Batch, Model, Predictions};
 use inference::serve::access::Access;
 use inference::serve::app::{App, router};
+use inference::serve::metrics::Format;
 use serde_json::Value;
 use std::time::Duration;
 use tower::ServiceExt as _;
@@ -174,7 +176,7 @@ impl Server {
         Self(app.with_model_control(true).share())
     }
 
-    /// A server with the secrets, metrics and names that `config` has.
+    /// A server with the secrets, metrics, traces and names that `config` has.
     pub fn guarded(model: LoadedModel, config: &ServerConfig) -> Self {
         let app = App::new(
             model,
@@ -185,6 +187,10 @@ impl Server {
         let app = app.unwrap();
         let access = Access::read(config, &app.metrics.keys).unwrap();
         let app = app.guarded(access).speaking(&config.compatibility);
+        let app = match &config.tracing {
+            Some(tracing) => app.tracing(tracing, false).unwrap(),
+            None => app,
+        };
         Self(app.counting(&config.business_metrics).unwrap().share())
     }
 
@@ -213,7 +219,12 @@ impl Server {
     }
 
     pub fn exposition(&self) -> String {
-        String::from_utf8(self.0.metrics.render(&self.0.served().metrics).unwrap()).unwrap()
+        self.exposition_in(Format::Prometheus)
+    }
+
+    pub fn exposition_in(&self, format: Format) -> String {
+        let text = self.0.metrics.render(&self.0.served().metrics, format);
+        String::from_utf8(text.unwrap()).unwrap()
     }
 
     /// Value of a series, written as in the exposition.

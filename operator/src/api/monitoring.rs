@@ -1,6 +1,6 @@
 use super::{
     BusinessMetricSpec, Compatibility, DriftSpec, Duration, ObjectivesSpec, PerformanceSpec,
-    QualitySpec, cel,
+    QualitySpec, TracingSpec, cel,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -46,6 +46,10 @@ pub struct MonitoringSpec {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 4))]
     pub compatibility: Vec<Compatibility>,
+    /// Traces of requests; none if absent. They are sent with `enabled: false` too, which is about
+    /// Prometheus and Grafana alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tracing: Option<TracingSpec>,
     /// The Grafana dashboard.
     pub dashboard: DashboardSpec,
 }
@@ -62,6 +66,7 @@ impl Default for MonitoringSpec {
             performance: PerformanceSpec::default(),
             business_metrics: Vec::new(),
             compatibility: Vec::new(),
+            tracing: None,
             dashboard: DashboardSpec::default(),
         }
     }

@@ -17,7 +17,7 @@ const DNS_PORT: u16 = 53;
 const EVERYWHERE: [(&str, &str); 2] = [("0.0.0.0/0", "169.254.0.0/16"), ("::/0", "fe80::/10")];
 
 /// Predictions may be asked for by all pods of the cluster, metrics by those that monitor; kubelets
-/// may always probe. The pods themselves call nobody but whom their model comes from.
+/// may always probe. The pods themselves call nobody but whom their model comes from and their traces go to.
 pub(super) fn render(id: &Identity, access: &NetworkAccess) -> NetworkPolicy {
     let everywhere = vec![namespaces(BTreeMap::new())];
     let monitoring = access.monitoring_namespaces.iter();
@@ -34,7 +34,7 @@ pub(super) fn render(id: &Identity, access: &NetworkAccess) -> NetworkPolicy {
                 allow(&[HTTP, GRPC], everywhere),
                 allow(&[ADMIN], monitoring),
             ]),
-            egress: Some(access.source.as_ref().map(egress).unwrap_or_default()),
+            egress: Some(egress(&access.destinations)),
         }),
     }
 }
@@ -57,17 +57,28 @@ fn port(protocol: &str, port: IntOrString) -> NetworkPolicyPort {
     }
 }
 
-/// Names may be looked up, and the source may be asked.
-fn egress(source: &Destination) -> Vec<NetworkPolicyEgressRule> {
-    let number = |number: u16| IntOrString::Int(i32::from(number));
+/// Names may be looked up, and what they stand for may be asked, if there is anything.
+fn egress(destinations: &[Destination]) -> Vec<NetworkPolicyEgressRule> {
+    if destinations.is_empty() {
+        return Vec::new();
+    }
     let dns = ["UDP", "TCP"].map(|protocol| port(protocol, number(DNS_PORT)));
     let dns = NetworkPolicyEgressRule {
         to: None,
         ports: Some(dns.to_vec()),
     };
+    let destinations = destinations.iter().flat_map(towards);
+    std::iter::once(dns).chain(destinations).collect()
+}
+
+fn number(number: u16) -> IntOrString {
+    IntOrString::Int(i32::from(number))
+}
+
+fn towards(destination: &Destination) -> Vec<NetworkPolicyEgressRule> {
     let there = |to: Vec<NetworkPolicyPeer>| NetworkPolicyEgressRule {
         to: Some(to),
-        ports: Some(vec![port("TCP", number(source.port))]),
+        ports: Some(vec![port("TCP", number(destination.port))]),
     };
     // A Service may have another port than its pods, and theirs is what counts.
     let inside = |name: &str| NetworkPolicyEgressRule {
@@ -81,13 +92,12 @@ fn egress(source: &Destination) -> Vec<NetworkPolicyEgressRule> {
                 .to_vec(),
         )
     };
-    let rest = match &source.host {
+    match &destination.host {
         Host::Address(address) => vec![there(vec![addresses(&only(*address), None)])],
         Host::Inside(name) => vec![inside(name)],
         Host::Either(name) => vec![inside(name), outside()],
         Host::Outside => vec![outside()],
-    };
-    std::iter::once(dns).chain(rest).collect()
+    }
 }
 
 fn only(address: IpAddr) -> String {

@@ -47,6 +47,9 @@ pub enum Invalid {
     /// Business metrics that the server cannot count.
     #[error("spec.monitoring.{0}")]
     Business(#[from] BusinessProblem),
+    /// Traces for what is no URL.
+    #[error("spec.monitoring.tracing.endpoint: '{0}' is no URL")]
+    TracingEndpoint(String),
     /// No source, or more than one.
     #[error(
         "spec.model.source: set exactly one of builtin, configMap, persistentVolumeClaim, http, s3, mlflow, image"
@@ -88,6 +91,7 @@ impl Invalid {
             | Self::NothingToUtilize
             | Self::BusinessSource { .. }
             | Self::Business(_)
+            | Self::TracingEndpoint(_)
             | Self::Source
             | Self::MlflowVersion => Reason::InvalidSpec,
             Self::NoConfigMap(_) | Self::NoKey { .. } => Reason::Load(LoadFailure::NotFound),

@@ -1,14 +1,17 @@
 //! Scraping, alerts and the dashboard.
 
+use super::destination::destination;
 use super::{Invalid, millis, seconds};
 use crate::api::{
     BusinessKind, BusinessMetricSpec, Duration, MonitoringSpec, ObjectivesSpec, ThresholdsSpec,
+    TracingSpec,
 };
 use crate::meta;
 use crate::plan::{
-    Alerts, Average, Dashboard, Identity, Monitoring, Objectives, Scrape, Settings, Thresholds,
-    Watch, Window,
+    Alerts, Average, Dashboard, Destination, Identity, Monitoring, Objectives, Scrape, Settings,
+    Thresholds, Watch, Window,
 };
+use contract::config::Tracing;
 
 /// What the three kinds of watching have in common.
 macro_rules! watch {
@@ -50,6 +53,33 @@ pub(super) fn monitoring(
             folder: spec.dashboard.folder.clone(),
             thresholds,
         }),
+    }))
+}
+
+/// Where traces are sent.
+pub(super) struct Traces {
+    /// What the server is told.
+    pub(super) config: Tracing,
+    /// Whom it sends them to.
+    pub(super) destination: Destination,
+}
+
+/// Where the pods in `namespace` send traces, if the spec asks for any.
+pub(super) fn traces(spec: &MonitoringSpec, namespace: &str) -> Result<Option<Traces>, Invalid> {
+    let Some(TracingSpec {
+        endpoint,
+        sample_ratio,
+    }) = &spec.tracing
+    else {
+        return Ok(None);
+    };
+    let destination = destination(endpoint, namespace);
+    Ok(Some(Traces {
+        config: Tracing {
+            sample_ratio: *sample_ratio,
+            ..Tracing::to(endpoint.clone())
+        },
+        destination: destination.ok_or_else(|| Invalid::TracingEndpoint(endpoint.clone()))?,
     }))
 }
 

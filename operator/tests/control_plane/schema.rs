@@ -5,7 +5,7 @@ use crate::cluster::{Cluster, model_service};
 const MODEL: &str = "model: {source: {builtin: {name: diabetes}}}";
 
 /// Spec, and a part of the message that refuses it.
-const REFUSED: [(&str, &str); 62] = [
+const REFUSED: [(&str, &str); 65] = [
     ("{}", "spec.model: Required value"),
     ("{model: {}}", "spec.model.source: Required value"),
     (
@@ -223,6 +223,18 @@ const REFUSED: [(&str, &str); 62] = [
     (
         "{model: {source: {builtin: {name: diabetes}}}, monitoring: {performance: {minimumSamples: 0}}}",
         "performance.minimumSamples",
+    ),
+    (
+        "{model: {source: {builtin: {name: diabetes}}}, monitoring: {tracing: {endpoint: 'collector:4318'}}}",
+        "spec.monitoring.tracing.endpoint",
+    ),
+    (
+        "{model: {source: {builtin: {name: diabetes}}}, monitoring: {tracing: {endpoint: 'http://user:password@collector'}}}",
+        "spec.monitoring.tracing.endpoint",
+    ),
+    (
+        "{model: {source: {builtin: {name: diabetes}}}, monitoring: {tracing: {endpoint: 'http://collector', sampleRatio: 1.5}}}",
+        "spec.monitoring.tracing.sampleRatio",
     ),
     (
         "{model: {source: {builtin: {name: diabetes}}}, monitoring: {businessMetrics: [{name: a-b, type: counter}]}}",

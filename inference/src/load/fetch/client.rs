@@ -1,6 +1,6 @@
 //! URL → bytes, bounded in time and size.
 
-use super::address::{Careful, Refused};
+use crate::address::{Careful, Refused};
 use crate::load::read::LARGEST_PACKED;
 use crate::memory_limit::memory_limit;
 use contract::labels::LoadFailure;

@@ -5,6 +5,7 @@ use super::sharded::{Counter, CounterVec, Histogram, HistogramVec, Level};
 use crate::serve::access::needs_key;
 use contract::labels::{Endpoint, ErrorType, Method};
 use contract::metrics as table;
+use opentelemetry::TraceId;
 use prometheus::{Error, IntCounter, IntCounterVec};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -89,6 +90,17 @@ impl HttpMetrics {
     /// Observes how long an answer took, in seconds.
     pub fn took(&self, method: Method, endpoint: Endpoint, seconds: f64) {
         self.duration(method, endpoint).observe(seconds);
+    }
+
+    /// Remembers that an answer which took `seconds`, and has been observed, is part of a trace.
+    pub fn exemplify(&self, method: Method, endpoint: Endpoint, seconds: f64, trace_id: TraceId) {
+        self.duration(method, endpoint).exemplify(seconds, trace_id);
+    }
+
+    /// How long answers took, by method and route.
+    pub(super) fn durations(&self) -> impl Iterator<Item = &Histogram> {
+        let durations = self.routes.iter().flat_map(|route| &route.durations);
+        durations.filter_map(OnceLock::get)
     }
 
     /// Remembers that `seconds` were spent on a request that failed.

@@ -1,6 +1,8 @@
 //! The counters, gauges and histograms that every request moves, in shards.
 
+use super::exemplar::{Exemplar, Exemplars};
 use super::shards::Shards;
+use opentelemetry::TraceId;
 use prometheus::core::{
     Atomic, GenericCounter, GenericCounterVec, GenericGauge, GenericGaugeVec, Number,
 };
@@ -9,6 +11,7 @@ use prometheus::proto::{self, LabelPair, MetricType};
 use prometheus::{Error, HistogramOpts};
 use std::marker::PhantomData;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 /// Counts what happens.
 pub(super) type Counter = GenericCounter<Sharded<u64>>;
@@ -93,15 +96,44 @@ struct Series {
     edges: Vec<f64>,
     /// The count of each bucket, and after them the sum of what was observed.
     numbers: Shards,
+    exemplars: Exemplars,
 }
 
 impl Histogram {
     /// Counts `value`.
     pub fn observe(&self, value: f64) {
         let Series { edges, numbers, .. } = &*self.0;
-        let bucket = edges.iter().position(|edge| value <= *edge);
-        numbers.add(bucket.unwrap_or(edges.len()), 1);
+        numbers.add(self.bucket(value), 1);
         numbers.add_float(edges.len() + 1, value);
+    }
+
+    /// Remembers that `value`, which has been counted, is that of a request in the trace.
+    pub fn exemplify(&self, value: f64, trace_id: TraceId) {
+        let exemplar = Exemplar {
+            trace_id,
+            value,
+            at: SystemTime::now(),
+        };
+        let Series {
+            edges, exemplars, ..
+        } = &*self.0;
+        exemplars.keep(self.bucket(value), edges.len() + 1, exemplar);
+    }
+
+    /// The last exemplar of each bucket; empty if there are none.
+    pub(super) fn exemplars(&self) -> Vec<Option<Exemplar>> {
+        self.0.exemplars.by_bucket()
+    }
+
+    /// Its labels, in the order of the exposition.
+    pub(super) fn labels(&self) -> &[LabelPair] {
+        &self.0.labels
+    }
+
+    fn bucket(&self, value: f64) -> usize {
+        let edges = &self.0.edges;
+        let bucket = edges.iter().position(|edge| value <= *edge);
+        bucket.unwrap_or(edges.len())
     }
 
     /// How many values were observed.
@@ -158,6 +190,7 @@ impl MetricVecBuilder for HistogramBuilder {
             labels: labels(&options.common_opts.variable_labels, values),
             edges: options.buckets.clone(),
             numbers: Shards::new(options.buckets.len() + 2),
+            exemplars: Exemplars::default(),
         })))
     }
 }

@@ -6,8 +6,10 @@ use crate::serve::app::App;
 use crate::serve::error::Error;
 use crate::serve::health;
 use crate::serve::reload::{self, Outcome, ReloadError};
+use crate::serve::traces;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use std::pin::pin;
 
 /// What an index is asked for.
 #[derive(Debug, Default, Deserialize)]
@@ -59,7 +61,9 @@ pub fn index(app: &App, ready: bool) -> Vec<Entry> {
 pub async fn load(app: &'static App, name: &str) -> Result<(), Error> {
     check(app, name)?;
     // What has begun is finished, whether the client waits for it or not.
-    let loading = tokio::spawn(reload_and_resume(app));
+    let place = traces::here();
+    let loading = async move { traces::wait_at(place, pin!(reload_and_resume(app))).await };
+    let loading = tokio::spawn(loading);
     let loaded = loading.await.map_err(|failure| {
         tracing::error!(%failure, "the model was not loaded");
         Error::Internal

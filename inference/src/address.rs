@@ -1,4 +1,4 @@
-//! Addresses that no model comes from: whoever may name a URL must not reach what answers only to
+//! Addresses that are never connected to: whoever may name a URL must not reach what answers only to
 //! the machine itself, as the metadata services of clouds do, which give away credentials.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -17,10 +17,10 @@ const METADATA: [IpAddr; 3] = [
     IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)),
 ];
 
-/// A host whose address no model comes from.
+/// A host whose address is never connected to.
 #[derive(Debug, thiserror::Error)]
-#[error("{host} is {address}, an address that models are not fetched from")]
-pub(super) struct Refused {
+#[error("{host} is {address}, an address that is never connected to")]
+pub(crate) struct Refused {
     host: String,
     address: IpAddr,
 }
@@ -28,7 +28,7 @@ pub(super) struct Refused {
 /// Finds addresses as usual, and refuses a host if any of its addresses is refused. What is connected
 /// to is what was looked at, so that a name cannot mean another address a moment later.
 #[derive(Debug, Default)]
-pub(super) struct Careful(DefaultResolver);
+pub(crate) struct Careful(DefaultResolver);
 
 impl Resolver for Careful {
     fn resolve(
