@@ -14,6 +14,7 @@ mod business;
 mod chart;
 mod cluster;
 mod dashboards;
+mod exemplars;
 mod faults;
 #[path = "../support/kubectl.rs"]
 mod kubectl;

@@ -4,6 +4,7 @@ use crate::cluster::PATIENCE;
 use crate::kubectl::{eventually, kubectl};
 use serde_json::Value;
 use std::fmt::Write as _;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 const PROMETHEUS: &str =
     "/api/v1/namespaces/monitoring/services/kube-prometheus-stack-prometheus:9090/proxy/api/v1";
@@ -19,14 +20,32 @@ fn ask(path: &str) -> Value {
 
 /// The result of an instant query: an array of samples.
 pub(crate) fn query(expression: &str) -> Vec<Value> {
+    ask(&format!("query?query={}", encoded(expression)))["result"]
+        .as_array()
+        .unwrap()
+        .clone()
+}
+
+/// What is remembered of single requests among the samples of the last minutes.
+pub(crate) fn exemplars(series: &str) -> Vec<Value> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let (start, end) = (now.as_secs() - 300, now.as_secs() + 60);
+    let path = "query_exemplars?query=";
+    let found = ask(&format!(
+        "{path}{}&start={start}&end={end}",
+        encoded(series)
+    ));
+    let found = found.as_array().into_iter().flatten();
+    let exemplars = found.filter_map(|series| series["exemplars"].as_array());
+    exemplars.flatten().cloned().collect()
+}
+
+fn encoded(expression: &str) -> String {
     let mut encoded = String::new();
     for byte in expression.bytes() {
         write!(encoded, "%{byte:02X}").unwrap();
     }
-    ask(&format!("query?query={encoded}"))["result"]
-        .as_array()
-        .unwrap()
-        .clone()
+    encoded
 }
 
 /// The value of a sample.
