@@ -203,6 +203,10 @@ pub struct Tracing {
     /// belongs to a trace already is recorded if, and only if, its `traceparent` says so.
     #[serde(default = "Tracing::every")]
     pub sample_ratio: f64,
+    /// Namespace of the model service in Kubernetes, by which the receiver tells it from others of
+    /// the same name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
     /// Further headers for the receiver, such as a key.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub headers: BTreeMap<String, String>,
@@ -214,6 +218,7 @@ impl Tracing {
         Self {
             endpoint,
             sample_ratio: Self::every(),
+            namespace: None,
             headers: BTreeMap::new(),
         }
     }

@@ -194,8 +194,8 @@ async fn serve(config: &ServerConfig, drain_delay: Duration) -> Result<(), Start
     shutdown::finish(open, &mut signals).await;
     background.iter().for_each(JoinHandle::abort);
     if let Some(traces) = &app.traces {
-        // A panic would be the exporter's, and this is the end.
-        let _ = tokio::task::spawn_blocking(|| traces.stop()).await;
+        // Nothing else waits any more, and the pool for what blocks may be busy for good.
+        traces.stop();
     }
     Ok(())
 }

@@ -127,7 +127,7 @@ fn pods_may_send_traces_where_they_are_told_to() {
         .unwrap();
     let config: Value = serde_json::from_str(config).unwrap();
     let endpoint = "http://collector.observability.svc:4318";
-    let expected = json!({"endpoint": endpoint, "sampleRatio": 0.5});
+    let expected = json!({"endpoint": endpoint, "sampleRatio": 0.5, "namespace": "default"});
     assert_eq!(config["tracing"], expected);
     let egress = &of_kind("NetworkPolicy")["spec"]["egress"];
     let [dns, _model, traces] = &egress.as_array().unwrap()[..] else {

@@ -9,6 +9,7 @@
 //! look at its headers and nothing else.
 
 mod exporter;
+mod parent;
 mod place;
 mod receiver;
 mod span;
@@ -20,26 +21,20 @@ use super::error::cut;
 use axum::extract::Request;
 use contract::config::Tracing;
 use contract::labels::Endpoint;
-use http::{HeaderMap, HeaderName};
-use opentelemetry::propagation::{Extractor, TextMapPropagator as _};
-use opentelemetry::trace::{
-    SpanContext, SpanId, SpanKind, Status, TraceContextExt as _, TraceFlags, TraceState,
-};
-use opentelemetry::{Context, InstrumentationScope, KeyValue};
+use opentelemetry::trace::{SpanContext, SpanId, SpanKind, Status, TraceFlags, TraceState};
+use opentelemetry::{InstrumentationScope, KeyValue};
 use opentelemetry_otlp::ExporterBuildError;
-use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::{
     BatchSpanProcessor, IdGenerator as _, RandomIdGenerator, SpanData, SpanEvents, SpanLinks,
     SpanProcessor as _,
 };
+use parent::Parent;
 use prometheus::IntCounter;
 use std::borrow::Cow;
 use std::time::{Duration, SystemTime};
 
 /// For the spans that are left when the server stops.
 const LAST_WORDS: Duration = Duration::from_secs(2);
-/// Bytes of a `tracestate`: as many as everybody must pass on.
-const LONGEST_HEADER: usize = 512;
 
 /// Begins traces, or goes on with those of clients.
 #[derive(Debug)]
@@ -111,9 +106,12 @@ impl Traces {
         if !is_traced(endpoint) {
             return None;
         }
-        match parent(request.headers()) {
-            Some(parent) if parent.is_sampled() => Some(self.record(parent, request)),
-            Some(parent) => Some(self.follow(&parent)),
+        match Parent::of(request.headers()) {
+            Some(parent) if parent.recorded => {
+                let parent = parent.with_state(request.headers());
+                Some(self.record(parent, request))
+            }
+            Some(parent) => Some(self.follow(parent)),
             None if fastrand::f64() < self.sample_ratio => {
                 Some(self.record(SpanContext::NONE, request))
             }
@@ -144,12 +142,12 @@ impl Traces {
         }
     }
 
-    fn follow(&'static self, parent: &SpanContext) -> Trace {
+    fn follow(&'static self, parent: Parent) -> Trace {
         Trace {
             place: Place {
                 traces: self,
-                trace_id: parent.trace_id(),
-                span_id: parent.span_id(),
+                trace_id: parent.trace_id,
+                span_id: parent.span_id,
                 recorded: false,
             },
             begun: None,
@@ -233,34 +231,8 @@ impl Place {
     }
 }
 
-/// Headers that name a span. Long ones are not there: what they say waits with the span to be sent.
-struct Carrier<'a>(&'a HeaderMap);
-
-impl Extractor for Carrier<'_> {
-    fn get(&self, name: &str) -> Option<&str> {
-        let value = self.0.get(name)?;
-        value
-            .to_str()
-            .ok()
-            .filter(|text| text.len() <= LONGEST_HEADER)
-    }
-
-    fn keys(&self) -> Vec<&str> {
-        self.0.keys().map(HeaderName::as_str).collect()
-    }
-}
-
-/// The span of the client that `headers` name, if they do.
-fn parent(headers: &HeaderMap) -> Option<SpanContext> {
-    headers.get("traceparent")?;
-    let propagator = TraceContextPropagator::new();
-    let context = propagator.extract_with_context(&Context::new(), &Carrier(headers));
-    let parent = context.span().span_context().clone();
-    parent.is_valid().then_some(parent)
-}
-
-/// Whether requests to `endpoint` may be parts of traces: probes and scrapes come every few seconds,
-/// and tell nothing.
+/// Whether requests to `endpoint` may be parts of traces: probes and scrapes come every few seconds and
+/// tell nothing, and whatever is sent to no route at all is nobody's business.
 const fn is_traced(endpoint: Endpoint) -> bool {
     match endpoint {
         Endpoint::Health
@@ -271,7 +243,8 @@ const fn is_traced(endpoint: Endpoint) -> bool {
         | Endpoint::V2Live
         | Endpoint::V2Ready
         | Endpoint::V2ModelReady
-        | Endpoint::GrpcHealth => false,
+        | Endpoint::GrpcHealth
+        | Endpoint::Other => false,
         Endpoint::Predict
         | Endpoint::Feedback
         | Endpoint::Docs
@@ -290,7 +263,6 @@ const fn is_traced(endpoint: Endpoint) -> bool {
         | Endpoint::V2Unload
         | Endpoint::GrpcInfer
         | Endpoint::GrpcMetadata
-        | Endpoint::GrpcRepository
-        | Endpoint::Other => true,
+        | Endpoint::GrpcRepository => true,
     }
 }

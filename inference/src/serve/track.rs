@@ -113,14 +113,16 @@ impl Admitted {
     ) -> Result<Self, Box<Response>> {
         let mut in_flight = InFlight::new(app, endpoint, request.method());
         let coding = Coding::accepted(request.headers());
-        let traces = app.traces.as_ref();
-        in_flight.trace = traces.and_then(|traces| traces.begin(endpoint, request));
         let admitted = app.access.admit(endpoint, request.headers());
         if let Some(business) = &app.metrics.business {
             in_flight.visit = business.begin(endpoint, request, Caller::new(&admitted));
         }
         match admitted {
-            Ok(key) => in_flight.key = key,
+            Ok(key) => {
+                in_flight.key = key;
+                let traces = app.traces.as_ref();
+                in_flight.trace = traces.and_then(|traces| traces.begin(endpoint, request));
+            }
             Err(error) => {
                 let refusal = refuse(endpoint, error);
                 in_flight.finish(&refusal);

@@ -77,6 +77,7 @@ pub(super) fn traces(spec: &MonitoringSpec, namespace: &str) -> Result<Option<Tr
     Ok(Some(Traces {
         config: Tracing {
             sample_ratio: *sample_ratio,
+            namespace: Some(namespace.to_owned()),
             ..Tracing::to(endpoint.clone())
         },
         destination: destination.ok_or_else(|| Invalid::TracingEndpoint(endpoint.clone()))?,

@@ -10,7 +10,6 @@ use serde_json::json;
 /// Nobody receives the traces, and nobody has to.
 const MONITORING: &str = "monitoring: {scrape: {interval: 2s, timeout: 2s}, \
     tracing: {endpoint: 'http://collector.e2e-exemplars.svc:4318'}}";
-const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 
 #[test]
 #[ignore = "needs a cluster: make test-end-to-end"]
@@ -21,7 +20,8 @@ fn prometheus_knows_the_trace_of_a_request() {
     cluster.wait_reachable("diabetes");
     let url = cluster.url("diabetes").unwrap() + "/predict";
     let row = rows("diabetes.csv", "Outcome")[0].to_string();
-    let parent = format!("traceparent: 00-{TRACE}-00f067aa0ba902b7-01");
+    let trace = format!("{:032x}", fastrand::u128(1..));
+    let parent = format!("traceparent: 00-{trace}-00f067aa0ba902b7-01");
     let series = format!(
         "api_request_duration_seconds_bucket{{namespace=\"{}\",endpoint=\"/predict\"}}",
         cluster.namespace
@@ -29,7 +29,7 @@ fn prometheus_knows_the_trace_of_a_request() {
     eventually("the trace of the request", PATIENCE, || {
         on_node(&["curl", "-sSf", "-H", &parent, "-d", &row, &url]);
         let found = exemplars(&series);
-        let known = found.iter().any(|one| one["labels"]["trace_id"] == TRACE);
+        let known = found.iter().any(|one| one["labels"]["trace_id"] == *trace);
         known.then_some(()).ok_or(Some(json!(found)))
     });
 }

@@ -1,5 +1,7 @@
 //! What the API server says of who held a lease and who wrote.
 
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
+use operator::election::LEASE;
 use serde_json::Value;
 use std::collections::HashMap;
 use std::fmt;
@@ -7,6 +9,9 @@ use std::path::Path;
 
 /// Begins the name of each namespace with a lease that is fought for.
 const LANE: &str = "lane-";
+
+/// Who holds the lease of a lane, and when that was last renewed.
+type Holders = HashMap<String, (String, Timestamp)>;
 
 /// What came of the elections. A candidate is called after its lane and a number, as `lane-3-7`.
 #[derive(Debug, Default)]
@@ -40,7 +45,7 @@ impl Audit {
         let mut entries: Vec<Value> = entries.filter(is_write).collect();
         entries.sort_by_key(|entry| entry["requestReceivedTimestamp"].to_string());
         let mut audit = Self::default();
-        let (mut names, mut holders) = (HashMap::new(), HashMap::new());
+        let (mut names, mut holders) = (HashMap::new(), Holders::new());
         for entry in &entries {
             match entry["objectRef"]["resource"] == "leases" {
                 true => audit.lease(entry, &mut names, &mut holders),
@@ -55,7 +60,7 @@ impl Audit {
         &mut self,
         entry: &'a Value,
         names: &mut HashMap<&'a str, String>,
-        holders: &mut HashMap<String, String>,
+        holders: &mut Holders,
     ) {
         if entry["responseStatus"]["code"] == 409 {
             self.refused += 1;
@@ -73,18 +78,15 @@ impl Audit {
             return;
         };
         names.insert(credential(entry), name.to_owned());
-        if holders.insert(lane.to_owned(), name.to_owned()).as_deref() != Some(name) {
+        let now = (name.to_owned(), time(entry));
+        let before = holders.insert(lane.to_owned(), now);
+        if before.is_none_or(|(before, _)| before != name) {
             self.changes += 1;
         }
     }
 
-    /// Only who holds the lease of its lane may write.
-    fn write(
-        &mut self,
-        entry: &Value,
-        names: &HashMap<&str, String>,
-        holders: &HashMap<String, String>,
-    ) {
+    /// Only who holds the lease of its lane may write, and only until others may take it.
+    fn write(&mut self, entry: &Value, names: &HashMap<&str, String>, holders: &Holders) {
         let Some(name) = names.get(credential(entry)) else {
             if is_of_operator(entry) {
                 self.violations
@@ -93,11 +95,24 @@ impl Audit {
             return;
         };
         let lane = name.rsplit_once('-').unwrap().0;
-        match holders.get(lane) == Some(name) {
+        let may = holders.get(lane).is_some_and(|(holder, renewed)| {
+            holder == name && time(entry).duration_since(*renewed) < lease()
+        });
+        match may {
             true => self.writes += 1,
             false => self.violations.push(format!("by {name}: {entry}")),
         }
     }
+}
+
+fn lease() -> SignedDuration {
+    SignedDuration::try_from(LEASE).unwrap()
+}
+
+/// When a request came.
+fn time(entry: &Value) -> Timestamp {
+    let text = entry["requestReceivedTimestamp"].as_str().unwrap();
+    text.parse().unwrap()
 }
 
 fn is_write(entry: &Value) -> bool {

@@ -3,7 +3,7 @@
 use anyhow::{Context as _, ensure};
 use clap::Args as ClapArgs;
 use contract::config::Tracing;
-use http::{HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue, Uri};
 use percent_encoding::percent_decode_str;
 use std::collections::BTreeMap;
 use url::Url;
@@ -27,7 +27,7 @@ pub struct TracingArgs {
     pub otlp_headers: Option<String>,
     /// Share of the traces that begin here which are recorded, 0 to 1 [default: 1].
     #[arg(long, value_name = "SHARE", env = "OTEL_TRACES_SAMPLER_ARG")]
-    pub trace_sample_ratio: Option<f64>,
+    pub trace_sample_ratio: Option<String>,
 }
 
 /// Lays the command line over `config`.
@@ -35,7 +35,7 @@ pub struct TracingArgs {
 /// # Errors
 /// If the headers are no list of pairs.
 pub(super) fn overlay(config: &mut Option<Tracing>, args: TracingArgs) -> anyhow::Result<()> {
-    if let Some(endpoint) = args.otlp_endpoint.filter(|text| !text.is_empty()) {
+    if let Some(endpoint) = said(args.otlp_endpoint) {
         match config {
             Some(tracing) => tracing.endpoint = endpoint,
             None => *config = Some(Tracing::to(endpoint)),
@@ -44,11 +44,19 @@ pub(super) fn overlay(config: &mut Option<Tracing>, args: TracingArgs) -> anyhow
     let Some(tracing) = config else {
         return Ok(());
     };
-    if let Some(headers) = args.otlp_headers {
+    if let Some(headers) = said(args.otlp_headers) {
         tracing.headers = parse(&headers)?;
     }
-    super::set(&mut tracing.sample_ratio, args.trace_sample_ratio);
+    if let Some(ratio) = said(args.trace_sample_ratio) {
+        let problem = || format!("tracing.sampleRatio must be from 0 to 1, not '{ratio}'");
+        tracing.sample_ratio = ratio.parse().with_context(problem)?;
+    }
     Ok(())
+}
+
+/// A variable that is empty says nothing, by OpenTelemetry's specification.
+fn said(text: Option<String>) -> Option<String> {
+    text.filter(|text| !text.is_empty())
 }
 
 fn parse(text: &str) -> anyhow::Result<BTreeMap<String, String>> {
@@ -98,7 +106,8 @@ pub(super) fn check(tracing: &Tracing) -> anyhow::Result<()> {
 fn check_endpoint(endpoint: &str) -> anyhow::Result<()> {
     let url = Url::parse(endpoint).ok();
     let plain = url.is_some_and(|url| {
-        matches!(url.scheme(), "http" | "https")
+        Uri::try_from(url.as_str()).is_ok()
+            && matches!(url.scheme(), "http" | "https")
             && url.username().is_empty()
             && url.password().is_none()
             && url.query().is_none()
@@ -121,6 +130,7 @@ mod tests {
     #[case("http://localhost:4318", true)]
     #[case("https://otel.example.com/some/where/", true)]
     #[case("http://[::1]:4318", true)]
+    #[case("http://bücher.example:4318", true)]
     #[case("localhost:4318", false)]
     #[case("grpc://localhost:4317", false)]
     #[case("http://alice:secret@localhost:4318", false)]
@@ -166,11 +176,28 @@ mod tests {
     }
 
     #[test]
+    fn variables_that_say_nothing_or_speak_to_nobody_are_no_fault() {
+        let args = |endpoint: &str, ratio: &str| TracingArgs {
+            otlp_endpoint: Some(endpoint.to_owned()),
+            otlp_headers: Some(String::new()),
+            trace_sample_ratio: Some(ratio.to_owned()),
+        };
+        let mut config = None;
+        overlay(&mut config, args("", "endpoint=http://localhost:14250")).unwrap();
+        assert_eq!(config, None);
+        overlay(&mut config, args("http://localhost:4318", "")).unwrap();
+        assert_eq!(config.as_ref().unwrap().sample_ratio, 1.0);
+        let problem = overlay(&mut config, args("", "half")).unwrap_err();
+        let expected = "tracing.sampleRatio must be from 0 to 1, not 'half'";
+        assert_eq!(problem.to_string(), expected);
+    }
+
+    #[test]
     fn the_command_line_goes_before_the_file() {
         let mut config = Some(Tracing::to("http://file:4318".to_owned()));
         let args = TracingArgs {
             otlp_endpoint: Some("http://line:4318".to_owned()),
-            trace_sample_ratio: Some(0.5),
+            trace_sample_ratio: Some("0.5".to_owned()),
             ..TracingArgs::default()
         };
         overlay(&mut config, args).unwrap();
@@ -180,7 +207,7 @@ mod tests {
         let mut none = None;
         let args = TracingArgs {
             otlp_endpoint: Some(String::new()),
-            trace_sample_ratio: Some(0.5),
+            trace_sample_ratio: Some("0.5".to_owned()),
             ..TracingArgs::default()
         };
         overlay(&mut none, args).unwrap();

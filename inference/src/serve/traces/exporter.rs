@@ -11,6 +11,7 @@ use opentelemetry_sdk::resource::{EnvResourceDetector, TelemetryResourceDetector
 use opentelemetry_sdk::trace::{BatchConfigBuilder, BatchSpanProcessor, SpanExporter as _};
 use prometheus::IntCounter;
 use std::time::Duration;
+use url::Url;
 
 /// Spans that wait to be sent; further ones are lost.
 const MOST_WAITING: usize = 2048;
@@ -25,15 +26,16 @@ pub(super) fn start(
     service: &str,
     failures: IntCounter,
 ) -> Result<BatchSpanProcessor, ExporterBuildError> {
-    let base = tracing.endpoint.trim_end_matches('/');
+    // As it was checked: a name in another script is written in ASCII here.
+    let endpoint = Url::parse(&tracing.endpoint).map_err(invalid)?;
+    let base = endpoint.as_str().trim_end_matches('/');
     let mut exporter = SpanExporter::builder()
         .with_http()
-        .with_http_client(Receiver::new(failures))
+        .with_http_client(Receiver::new(tracing, failures)?)
         .with_endpoint(format!("{base}/v1/traces"))
-        .with_headers(tracing.headers.clone().into_iter().collect())
         .with_timeout(PATIENCE)
         .build()?;
-    exporter.set_resource(&resource(service));
+    exporter.set_resource(&resource(service, tracing.namespace.as_deref()));
     let config = BatchConfigBuilder::default()
         .with_max_queue_size(MOST_WAITING)
         .with_max_export_batch_size(LARGEST_BATCH)
@@ -42,19 +44,28 @@ pub(super) fn start(
     Ok(BatchSpanProcessor::new(exporter, config))
 }
 
+/// What has been checked cannot be used all the same.
+pub(super) fn invalid(problem: impl std::fmt::Display) -> ExporterBuildError {
+    ExporterBuildError::InvalidConfiguration(problem.to_string())
+}
+
 /// Who sends the spans. The environment may say more, or otherwise.
-fn resource(service: &str) -> Resource {
+fn resource(service: &str, namespace: Option<&str>) -> Resource {
     let text = |name| {
         std::env::var(name)
             .ok()
             .filter(|text: &String| !text.is_empty())
     };
     let pod = text("HOSTNAME").map(|name| KeyValue::new("service.instance.id", name));
+    let of = |key, namespace: &str| KeyValue::new(key, namespace.to_owned());
+    let namespaces = namespace
+        .map(|namespace| ["service.namespace", "k8s.namespace.name"].map(|key| of(key, namespace)));
     let name = text("OTEL_SERVICE_NAME").map(|name| KeyValue::new("service.name", name));
     Resource::builder_empty()
         .with_detector(Box::new(TelemetryResourceDetector))
         .with_service_name(service.to_owned())
         .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")))
+        .with_attributes(namespaces.into_iter().flatten())
         .with_attributes(pod)
         .with_detector(Box::new(EnvResourceDetector::new()))
         .with_attributes(name)

@@ -1,9 +1,14 @@
 //! Spans → a receiver of OTLP over HTTP, on the exporter's own thread.
 
+use super::exporter::invalid;
 use crate::address::Careful;
 use async_trait::async_trait;
+use contract::config::Tracing;
+use http::HeaderMap;
 use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
+use opentelemetry_otlp::ExporterBuildError;
 use prometheus::IntCounter;
+use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use ureq::Agent;
@@ -21,13 +26,16 @@ const LARGEST_ANSWER: u64 = 64 * 1024;
 #[derive(Debug)]
 pub(super) struct Receiver {
     agent: Agent,
+    /// What it is told besides: before what the SDK reads from the environment by itself.
+    headers: HeaderMap,
     failures: IntCounter,
     /// When its last failure was logged.
     complained: Mutex<Option<Instant>>,
 }
 
 impl Receiver {
-    pub(super) fn new(failures: IntCounter) -> Self {
+    pub(super) fn new(tracing: &Tracing, failures: IntCounter) -> Result<Self, ExporterBuildError> {
+        let headers: HashMap<_, _> = tracing.headers.clone().into_iter().collect();
         let config = Config::builder()
             .max_redirects(0)
             .max_redirects_will_error(false)
@@ -38,15 +46,19 @@ impl Receiver {
             .user_agent(concat!("modelservice/", env!("CARGO_PKG_VERSION")))
             .build();
         let (connector, resolver) = (DefaultConnector::default(), Careful::default());
-        Self {
+        Ok(Self {
             agent: Agent::with_parts(config, connector, resolver),
+            headers: HeaderMap::try_from(&headers).map_err(invalid)?,
             failures,
             complained: Mutex::default(),
-        }
+        })
     }
 
     fn post(&self, request: Request<Bytes>) -> Result<Response<Bytes>, ureq::Error> {
-        let (head, body) = request.into_parts();
+        let (mut head, body) = request.into_parts();
+        for (name, value) in &self.headers {
+            head.headers.insert(name, value.clone());
+        }
         let answer = self.agent.run(Request::from_parts(head, body.as_ref()))?;
         let (head, mut body) = answer.into_parts();
         let body = body.with_config().limit(LARGEST_ANSWER).read_to_vec()?;

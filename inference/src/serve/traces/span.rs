@@ -37,7 +37,6 @@ pub(super) fn name(ended: &Ended, path: &str) -> Cow<'static, str> {
     };
     match ended.endpoint {
         endpoint if endpoint.is_grpc() => Cow::Owned(rpc_method(path)),
-        Endpoint::Other => Cow::Borrowed(method),
         route => Cow::Owned(format!("{method} {route}")),
     }
 }
@@ -71,10 +70,8 @@ fn http(ended: &Ended, path: &str, scheme: &'static str) -> Vec<KeyValue> {
         KeyValue::new("http.request.method", method),
         KeyValue::new("url.scheme", scheme),
         KeyValue::new("url.path", path.to_owned()),
+        KeyValue::new("http.route", ended.endpoint.as_str()),
     ];
-    if ended.endpoint != Endpoint::Other {
-        attributes.push(KeyValue::new("http.route", ended.endpoint.as_str()));
-    }
     if let Some(Answer { status, .. }) = ended.answer {
         let status = i64::from(status.as_u16());
         attributes.push(KeyValue::new("http.response.status_code", status));
