@@ -30,12 +30,12 @@ const CANDIDATES: usize = 3;
 /// Time between two looks at a lease.
 const LOOK: Duration = Duration::from_millis(20);
 /// Time between two changes that whoever leads must follow.
-const CHANGE: Duration = Duration::from_millis(500);
-/// Longest time until another leads after a crash or a freeze, and after a stop.
+const CHANGE: Duration = Duration::from_secs(2);
+/// Time until another leads after a crash or a freeze, and after a stop; the median must keep it.
 const AFTER_A_CRASH: Duration = Duration::from_secs(17);
 const AFTER_A_STOP: Duration = Duration::from_secs(3);
-/// What a machine that is busy may add to the longest.
-const BUSY: Duration = Duration::from_secs(10);
+/// In no case longer: who cannot give the lease back in time is taken for dead, and machines are busy.
+const LONGEST: Duration = Duration::from_secs(30);
 
 /// How a leader ends.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -291,7 +291,7 @@ fn report(taken: &[(End, Duration)]) {
         println!(
             "\nA23: {times} times {end:?}: another leads after {median:.1?}, {longest:.1?} at most"
         );
-        assert!(median < most && longest < most + BUSY, "{end:?}");
+        assert!(median < most && longest < LONGEST, "{end:?}");
     }
 }
 
