@@ -29,6 +29,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
+use tokio::task::JoinHandle;
 
 /// After this long a reconcile is given up, so that an API server that never answers cannot
 /// wedge a ModelService. Shorter than a pod's termination grace.
@@ -103,7 +104,7 @@ pub async fn run(
         settings,
         metrics,
     });
-    tokio::spawn(async move {
+    let filling = tokio::spawn(async move {
         caches.wait_until_ready().await;
         ready.send_replace(true);
         tracing::info!("all caches are filled");
@@ -113,7 +114,7 @@ pub async fn run(
     Controller::for_stream(services, store)
         .reconcile_on(triggers)
         .reconcile_all_on(all_triggers)
-        .graceful_shutdown_on(end(shutdown, Arc::clone(&context)))
+        .graceful_shutdown_on(end(shutdown, filling, Arc::clone(&context)))
         .run(
             reconcile,
             |ms, error, context| retry(&ms, error, &context),
@@ -147,9 +148,11 @@ fn services(
         .applied_objects()
 }
 
-/// Done at `shutdown`, when those that wait for their turn need not wait any more.
-async fn end(shutdown: impl Future<Output = ()>, context: Arc<Context>) {
+/// Done at `shutdown`, when those that wait for their turn, or for caches that nobody fills any more,
+/// need not wait any more.
+async fn end(shutdown: impl Future<Output = ()>, filling: JoinHandle<()>, context: Arc<Context>) {
     shutdown.await;
+    filling.abort();
     context.turns.close();
 }
 
@@ -229,8 +232,11 @@ async fn settle(ms: &ModelService, context: &Context) -> Result<Duration, Arc<Er
         // The garbage collector takes the children.
         return Ok(backoff::resync());
     }
-    // The sender lives as long as the controller, so there is no error to see.
-    let _ = context.ready.clone().wait_for(|ready| *ready).await;
+    let mut ready = context.ready.clone();
+    if ready.wait_for(|ready| *ready).await.is_err() {
+        // The operator ends before it has seen everything.
+        return Ok(backoff::resync());
+    }
     let world = observe(&context.client, &context.caches, ms).await?;
     let outcome = converge(ms, context, &world).await;
     let verdict = match &outcome {

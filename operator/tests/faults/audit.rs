@@ -22,8 +22,8 @@ pub(crate) struct Audit {
     changes: usize,
     /// Claims to a lease that somebody else had just written.
     pub(crate) refused: usize,
-    /// Writes of those who did not lead.
-    pub(crate) violations: Vec<String>,
+    /// Writes of those who did not lead: their names, if they ever did, and what the log says.
+    pub(crate) violations: Vec<(String, String)>,
 }
 
 impl fmt::Display for Audit {
@@ -89,8 +89,7 @@ impl Audit {
     fn write(&mut self, entry: &Value, names: &HashMap<&str, String>, holders: &Holders) {
         let Some(name) = names.get(credential(entry)) else {
             if is_of_operator(entry) {
-                self.violations
-                    .push(format!("by one that never led: {entry}"));
+                self.violations.push((String::new(), entry.to_string()));
             }
             return;
         };
@@ -100,7 +99,10 @@ impl Audit {
         });
         match may {
             true => self.writes += 1,
-            false => self.violations.push(format!("by {name}: {entry}")),
+            false => {
+                let entry = format!("by {name}: {entry}");
+                self.violations.push((name.clone(), entry));
+            }
         }
     }
 }
