@@ -19,6 +19,7 @@ mod faults;
 #[path = "../support/kubectl.rs"]
 mod kubectl;
 mod load;
+mod misoperations;
 mod prometheus;
 mod rollouts;
 mod served;
