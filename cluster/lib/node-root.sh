@@ -56,8 +56,8 @@ data: {bridge: "The pods of this single node are on a bridge (/etc/cni/net.d)."}
 YAML
 }
 
-# service_network FOLDER: a Service that kube-proxy does not know yet, or whose first pod it is just writing down, would
-# be looked for outside of the machine, where anybody may answer in its name.
+# service_network FOLDER: a Service that kube-proxy does not know yet would be looked for outside of the machine, where
+# anybody may answer in its name.
 service_network() {
   cat >"$1/etc/systemd/system/refuse-unknown-services.service" <<'UNIT'
 [Unit]
