@@ -69,52 +69,29 @@ pub struct Work {
 /// once, and `ready` is set when they are full; reconciles begin when this operator leads.
 pub async fn run(
     clients: Clients,
-    Work {
-        relist,
-        settings,
-        metrics,
-        ready,
-    }: Work,
-    shutdown: impl Future<Output = ()> + Send + Sync + 'static,
+    work: Work,
+    shutdown: impl Future<Output = ()> + Clone + Send + Sync + 'static,
 ) {
-    let Clients {
-        watch,
-        work,
-        leadership,
-        ..
-    } = clients;
     let source = Source {
-        client: watch,
-        relist,
+        client: clients.watch.clone(),
+        relist: work.relist,
     };
     let (caches, triggers, all_triggers) = caches::start(&source);
     let caches = Arc::new(caches);
     let (store, writer) = reflector::store();
-    let context = Arc::new(Context {
-        applier: Applier::new(work.clone()),
-        recorder: Recorder::new(work.clone(), Reporter::from(meta::MANAGER)),
-        client: work,
-        store: store.clone(),
-        leadership,
-        turns: Turns::default(),
-        caches: Arc::clone(&caches),
-        ready: ready.subscribe(),
-        backoff: Backoff::default(),
-        stale: Arc::default(),
-        settings,
-        metrics,
-    });
+    let context = Context::new(clients, &work, store.clone(), Arc::clone(&caches));
+    let context = Arc::new(context);
     let filling = tokio::spawn(async move {
         caches.wait_until_ready().await;
-        ready.send_replace(true);
+        work.ready.send_replace(true);
         tracing::info!("all caches are filled");
     });
     let services = services(source, writer, Arc::clone(&context));
     // Without a limit of its own: turns limit what runs at once, and fairly.
-    Controller::for_stream(services, store)
+    let reconciles = Controller::for_stream(services, store.clone())
         .reconcile_on(triggers)
         .reconcile_all_on(all_triggers)
-        .graceful_shutdown_on(end(shutdown, filling, Arc::clone(&context)))
+        .graceful_shutdown_on(end(shutdown.clone(), filling, Arc::clone(&context)))
         .run(
             reconcile,
             |ms, error, context| retry(&ms, error, &context),
@@ -124,8 +101,20 @@ pub async fn run(
             if let Err(error) = result {
                 tracing::debug!(%error, "controller");
             }
-        })
-        .await;
+        });
+    tokio::select! {
+        () = reconciles => {}
+        () = ended_before_the_first(shutdown, store) => {}
+    }
+}
+
+/// Done at `shutdown` if the ModelServices are not known by then: no reconcile has begun, and the
+/// controller would wait for ever for a list that nobody makes any more.
+async fn ended_before_the_first(shutdown: impl Future<Output = ()>, store: Store<ModelService>) {
+    shutdown.await;
+    if store.wait_until_ready().now_or_never().is_some() {
+        std::future::pending::<()>().await;
+    }
 }
 
 /// The ModelServices that are new or changed, all of which `writer` keeps.
@@ -168,6 +157,23 @@ fn forget_deleted(context: Arc<Context>) -> impl FnMut(&watcher::Result<Event<Mo
 }
 
 impl Context {
+    fn new(clients: Clients, work: &Work, store: Store<ModelService>, caches: Arc<Caches>) -> Self {
+        Self {
+            applier: Applier::new(clients.work.clone()),
+            recorder: Recorder::new(clients.work.clone(), Reporter::from(meta::MANAGER)),
+            client: clients.work,
+            store,
+            leadership: clients.leadership,
+            turns: Turns::default(),
+            caches,
+            ready: work.ready.subscribe(),
+            backoff: Backoff::default(),
+            stale: Arc::default(),
+            settings: work.settings.clone(),
+            metrics: work.metrics.clone(),
+        }
+    }
+
     fn forget(&self, ms: &ModelService) {
         let uid = ms.uid().unwrap_or_default();
         self.applier.retain(|known| known != uid);

@@ -258,9 +258,14 @@ pub(crate) fn node() -> String {
     format!("{cluster}-control-plane")
 }
 
-/// Runs a command in the node.
+/// Runs a command in the node; whether it succeeded and what it printed.
+pub(crate) fn try_on_node(arguments: &[&str]) -> (bool, String) {
+    run("docker", &[&["exec", &node()], arguments].concat())
+}
+
+/// Runs a command in the node, which must succeed.
 pub(crate) fn on_node(arguments: &[&str]) {
-    let (success, text) = run("docker", &[&["exec", &node()], arguments].concat());
+    let (success, text) = try_on_node(arguments);
     assert!(success, "{arguments:?}: {text}");
 }
 

@@ -14,12 +14,14 @@ use kube::{Api, Client, Resource};
 use operator::api::ModelService;
 use operator::election::{Election, LEASE, PAUSE};
 use operator::leadership::{Leadership, leadership};
+use operator::operate::LeaseLost;
 use rustix::process::{Pid, Signal, kill_process};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
-use std::fmt::Debug;
+use std::fmt::{self, Debug};
+use std::path::PathBuf;
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 use tokio::time::sleep;
@@ -38,6 +40,8 @@ const AFTER_A_STOP: Duration = Duration::from_secs(3);
 /// In no case longer: who cannot give the lease back within 3 s is taken for dead 15 s later, which is
 /// seen within a pause. Less than a reconcile may take, which must not hold up an end.
 const LONGEST: Duration = Duration::from_secs(22);
+/// Of the end of a log that are shown.
+const LINES: usize = 30;
 
 /// How a leader ends.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -86,6 +90,16 @@ impl Candidate {
     }
 }
 
+impl fmt::Display for Candidate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let log = std::fs::read_to_string(log_of(&self.name)).unwrap_or_default();
+        let lines: Vec<_> = log.lines().collect();
+        let end = &lines[lines.len().saturating_sub(LINES)..];
+        writeln!(f, "{}, process {}:", self.name, self.process.id())?;
+        end.iter().try_for_each(|line| writeln!(f, "  {line}"))
+    }
+}
+
 /// Operators that run for one lease.
 struct Lane {
     namespace: String,
@@ -131,30 +145,54 @@ impl Lane {
         self.candidates.push(Candidate { name, process });
     }
 
-    /// Waits until another than `before` leads: which of the candidates.
-    async fn leader(&self, before: Option<&str>) -> usize {
+    /// Waits until another than `before` leads: the name of that candidate.
+    async fn leader(&mut self, before: Option<&str>) -> String {
         let begin = Instant::now();
         loop {
             let lease = self.leases.get_opt(RELEASE).await.unwrap();
             let holder = lease.and_then(|lease| lease.spec?.holder_identity);
-            let is = |candidate: &Candidate| {
-                let ours = holder.as_deref().and_then(|holder| holder.split_once('_'));
-                ours.is_some_and(|(name, _)| name == candidate.name)
-            };
-            match self.candidates.iter().position(is) {
-                Some(at) if Some(self.candidates[at].name.as_str()) != before => return at,
+            let name = holder.as_deref().and_then(|holder| holder.split_once('_'));
+            let is = |candidate: &Candidate| name.is_some_and(|(name, _)| name == candidate.name);
+            match self.candidates.iter().find(|candidate| is(candidate)) {
+                Some(candidate) if Some(candidate.name.as_str()) != before => {
+                    return candidate.name.clone();
+                }
                 _ => sleep(LOOK).await,
             }
-            let lane = &self.namespace;
-            assert!(begin.elapsed() < 2 * PATIENCE, "nobody leads in {lane}");
+            self.replace_those_that_lost(before).await;
+            assert!(
+                begin.elapsed() < 2 * PATIENCE,
+                "{holder:?} holds {}, and of these none leads:\n{}",
+                self.namespace,
+                self.candidates
+                    .iter()
+                    .map(Candidate::to_string)
+                    .collect::<String>()
+            );
+        }
+    }
+
+    /// Who did not renew the lease in time ends, and is started anew as the kubelet would.
+    async fn replace_those_that_lost(&mut self, ending: Option<&str>) {
+        let has_ended = |candidate: &mut Candidate| {
+            Some(candidate.name.as_str()) != ending
+                && candidate.process.try_wait().unwrap().is_some()
+        };
+        let ended: Vec<_> = self.candidates.extract_if(.., has_ended).collect();
+        for candidate in ended {
+            let said = candidate.to_string();
+            assert!(said.contains(&LeaseLost.to_string()), "{said}");
+            println!("\nA23: ended by itself: {said}");
+            self.enter().await;
         }
     }
 
     /// The leader ends so.
     async fn play(&mut self, end: End) -> Ended {
-        let at = self.leader(None).await;
-        let name = self.candidates[at].name.clone();
-        self.candidates[at].signal(match end {
+        let name = self.leader(None).await;
+        let is = |candidate: &Candidate| candidate.name == name;
+        let leader = self.candidates.iter().find(|candidate| is(candidate));
+        leader.unwrap().signal(match end {
             End::Kill => Signal::KILL,
             End::Stop => Signal::TERM,
             End::Freeze => Signal::STOP,
@@ -162,7 +200,8 @@ impl Lane {
         let begin = Instant::now();
         self.leader(Some(&name)).await;
         let took = begin.elapsed();
-        let former = self.candidates.remove(at);
+        let at = self.candidates.iter().position(is);
+        let former = self.candidates.remove(at.unwrap());
         if end == End::Freeze {
             // It wakes up and finds that its time is over.
             former.signal(Signal::CONT);
@@ -190,11 +229,15 @@ impl Drop for Candidate {
     }
 }
 
+fn log_of(name: &str) -> PathBuf {
+    directory().join(format!("{name}.log"))
+}
+
 fn spawn(mut config: Value, namespace: &str, name: &str, token: &str) -> Child {
     config["users"][0]["user"] = json!({"token": token});
     let kubeconfig = directory().join(format!("{name}.kubeconfig"));
     std::fs::write(&kubeconfig, config.to_string()).unwrap();
-    let log = std::fs::File::create(directory().join(format!("{name}.log"))).unwrap();
+    let log = std::fs::File::create(log_of(name)).unwrap();
     Command::new(env!("CARGO_BIN_EXE_operator"))
         .args([
             "run",

@@ -5,6 +5,7 @@ use crate::api_server::ApiServer;
 use crate::objects::Key;
 use crate::settings::settings_of;
 use crate::weather::{Process, Weather};
+use futures::FutureExt as _;
 use operator::clients::{Clients, TIMEOUTS};
 use operator::controller::Work;
 use operator::leadership::leadership;
@@ -21,7 +22,11 @@ use tokio::time::sleep;
 /// Silence of a watch after which the kubelet starts the operator anew.
 const LONGEST_SILENCE: Duration = Duration::from_secs(300);
 
-/// Runs an operator for ever, as the kubelet does.
+/// Time that a process has to end once it is told to stop; killed after that by the kubelet.
+const GRACE: Duration = Duration::from_secs(30);
+
+/// Runs an operator for ever, as the kubelet does. As long as it is stormy it is also told to stop now
+/// and then, a moment or some minutes after its start, and ends in time.
 pub(crate) async fn keep_running(server: Arc<ApiServer>, weather: Arc<Weather>, name: String) {
     for start in 0.. {
         let process = Process::new(&server, &weather);
@@ -49,13 +54,28 @@ pub(crate) async fn keep_running(server: Arc<ApiServer>, weather: Arc<Weather>, 
                 sleep(Duration::from_secs(20)).await;
             }
         };
+        let stop = stop(Arc::clone(&weather)).boxed().shared();
+        let overdue = async {
+            stop.clone().await;
+            sleep(GRACE).await;
+        };
         tokio::select! {
-            _ = operate(clients, office, std::future::pending()) => {}
+            _ = operate(clients, office, stop.clone()) => {}
             () = process.killed.notified() => {}
             () = wedged => {}
+            () = overdue => panic!("{name} does not end, after {start} starts"),
         }
         process.dead.store(true, Ordering::Relaxed);
         sleep(Duration::from_secs(2)).await;
+    }
+}
+
+/// Done when somebody tells the process to stop, if ever.
+async fn stop(weather: Arc<Weather>) {
+    let seconds = 10_f64.powf(5.0 * fastrand::f64() - 2.5);
+    sleep(Duration::from_secs_f64(seconds)).await;
+    if !weather.stormy.load(Ordering::Relaxed) {
+        std::future::pending::<()>().await;
     }
 }
 
