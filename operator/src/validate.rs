@@ -7,6 +7,7 @@ mod model;
 mod monitoring;
 mod resources;
 
+pub use destination::NoDestination;
 pub use invalid::Invalid;
 
 use crate::api::{
@@ -365,7 +366,8 @@ mod tests {
         let spec = "{model: {source: {builtin: {name: diabetes}}}, monitoring: {tracing: {endpoint: 'http://[1'}}}";
         let problem = plan(spec, &World::default()).unwrap_err();
         assert_eq!(problem.reason(), Reason::InvalidSpec);
-        let message = "spec.monitoring.tracing.endpoint: 'http://[1' is no URL";
+        let message =
+            "spec.monitoring.tracing.endpoint: 'http://[1' is no URL: invalid IPv6 address";
         assert_eq!(problem.to_string(), message);
     }
 

@@ -4,26 +4,43 @@ use crate::plan::{Destination, Host};
 use std::net::IpAddr;
 use url::Url;
 
-/// Whom a pod in `namespace` connects to for `url`; None if it is none that has a host and a port to
-/// connect to, which no NetworkPolicy could name.
-pub(super) fn destination(url: &str, namespace: &str) -> Option<Destination> {
-    let url = Url::parse(url).ok()?;
-    let host = match url.host()? {
+/// Why nobody can be connected to by a URL, so that no NetworkPolicy could name him.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NoDestination {
+    /// It cannot be read.
+    #[error("is no URL: {0}")]
+    NoUrl(#[from] url::ParseError),
+    /// It is about no host.
+    #[error("names no host")]
+    NoHost,
+    /// Nobody listens at port 0, and there is no port that everybody knows for the scheme.
+    #[error("names no port from 1 to 65535")]
+    NoPort,
+    /// Its host is a Service where none can be.
+    #[error("names a Service in '{0}', which is no name of a namespace")]
+    NoNamespace(String),
+}
+
+/// Whom a pod in `namespace` connects to for `url`.
+pub(super) fn destination(url: &str, namespace: &str) -> Result<Destination, NoDestination> {
+    let url = Url::parse(url)?;
+    let host = match url.host().ok_or(NoDestination::NoHost)? {
         url::Host::Ipv4(address) => Host::Address(IpAddr::V4(address)),
         url::Host::Ipv6(address) => Host::Address(IpAddr::V6(address)),
         url::Host::Domain(name) => named(name.trim_end_matches('.'), namespace)?,
     };
-    let port = url.port_or_known_default().filter(|port| *port > 0)?;
-    Some(Destination { host, port })
+    let port = url.port_or_known_default().filter(|port| *port > 0);
+    let port = port.ok_or(NoDestination::NoPort)?;
+    Ok(Destination { host, port })
 }
 
 /// Names of Services are `name`, `name.namespace`, and `name.namespace.svc` with the cluster's domain.
-fn named(name: &str, namespace: &str) -> Option<Host> {
-    let there = |label: &str| is_namespace(label).then(|| label.to_owned());
-    Some(match name.split('.').collect::<Vec<_>>()[..] {
+fn named(name: &str, namespace: &str) -> Result<Host, NoDestination> {
+    Ok(match name.split('.').collect::<Vec<_>>()[..] {
         [_] => Host::Inside(namespace.to_owned()),
-        [_, namespace] => there(namespace).map_or(Host::Outside, Host::Either),
-        [_, namespace, "svc", ..] => Host::Inside(there(namespace)?),
+        [_, label] if is_namespace(label) => Host::Either(label.to_owned()),
+        [_, label, "svc", ..] if is_namespace(label) => Host::Inside(label.to_owned()),
+        [_, label, "svc", ..] => return Err(NoDestination::NoNamespace(label.to_owned())),
         _ => Host::Outside,
     })
 }
@@ -61,20 +78,34 @@ mod tests {
     #[case("http://[fd00::1]:8/a", Host::Address("fd00::1".parse().unwrap()), 8)]
     #[case("http://models.under_score/a", Host::Outside, 80)]
     fn a_url_says_whom_pods_talk_to(#[case] url: &str, #[case] host: Host, #[case] port: u16) {
-        let expected = Some(Destination { host, port });
+        let expected = Ok(Destination { host, port });
         assert_eq!(destination(url, "shop"), expected);
     }
 
     #[rstest]
-    #[case("http://10.1.2.3:0")]
-    #[case("http://minio.storage.svc:0/a")]
-    #[case("http://minio.-storage.svc/a")]
-    #[case("http://minio.under_score.svc/a")]
-    #[case("http://[1")]
-    #[case("data:,a")]
-    fn what_pods_cannot_be_let_talk_to_is_nobody(#[case] url: &str) {
-        assert_eq!(destination(url, "shop"), None);
-        let long = format!("http://minio.{}.svc", "a".repeat(64));
-        assert_eq!(destination(&long, "shop"), None);
+    #[case("http://10.1.2.3:0", "names no port from 1 to 65535")]
+    #[case("http://minio.storage.svc:0/a", "names no port from 1 to 65535")]
+    #[case("foo://minio/a", "names no port from 1 to 65535")]
+    #[case(
+        "http://minio.-storage.svc/a",
+        "names a Service in '-storage', which is no name of a namespace"
+    )]
+    #[case(
+        "http://minio.under_score.svc/a",
+        "names a Service in 'under_score', which is no name of a namespace"
+    )]
+    #[case("http://[1", "is no URL: invalid IPv6 address")]
+    #[case("minio:9000", "names no host")]
+    #[case("data:,a", "names no host")]
+    fn why_a_url_leads_to_nobody_is_said(#[case] url: &str, #[case] expected: &str) {
+        let problem = destination(url, "shop").unwrap_err();
+        assert_eq!(problem.to_string(), expected);
+    }
+
+    #[test]
+    fn a_namespace_has_at_most_63_letters() {
+        let namespace = "a".repeat(64);
+        let problem = destination(&format!("http://minio.{namespace}.svc"), "shop");
+        assert_eq!(problem, Err(NoDestination::NoNamespace(namespace)));
     }
 }

@@ -1,3 +1,4 @@
+use super::destination::NoDestination;
 use crate::api::{DurationError, QuantityError, Reason};
 use contract::business::BusinessProblem;
 use contract::labels::LoadFailure;
@@ -47,9 +48,14 @@ pub enum Invalid {
     /// Business metrics that the server cannot count.
     #[error("spec.monitoring.{0}")]
     Business(#[from] BusinessProblem),
-    /// Traces for what is no URL.
-    #[error("spec.monitoring.tracing.endpoint: '{0}' is no URL")]
-    TracingEndpoint(String),
+    /// Traces for nobody.
+    #[error("spec.monitoring.tracing.endpoint: '{endpoint}' {source}")]
+    TracingEndpoint {
+        /// The endpoint as written.
+        endpoint: String,
+        /// What is wrong with it.
+        source: NoDestination,
+    },
     /// No source, or more than one.
     #[error(
         "spec.model.source: set exactly one of builtin, configMap, persistentVolumeClaim, http, s3, mlflow, image"
@@ -91,7 +97,7 @@ impl Invalid {
             | Self::NothingToUtilize
             | Self::BusinessSource { .. }
             | Self::Business(_)
-            | Self::TracingEndpoint(_)
+            | Self::TracingEndpoint { .. }
             | Self::Source
             | Self::MlflowVersion => Reason::InvalidSpec,
             Self::NoConfigMap(_) | Self::NoKey { .. } => Reason::Load(LoadFailure::NotFound),

@@ -45,7 +45,8 @@ pub(super) fn model(
         },
         volume,
         secret,
-        destination: url.and_then(|url| destination(&url, namespace)),
+        // Where there is none, the pod says why.
+        destination: url.and_then(|url| destination(&url, namespace).ok()),
     })
 }
 

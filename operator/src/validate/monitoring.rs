@@ -73,14 +73,18 @@ pub(super) fn traces(spec: &MonitoringSpec, namespace: &str) -> Result<Option<Tr
     else {
         return Ok(None);
     };
-    let destination = destination(endpoint, namespace);
+    let destination =
+        destination(endpoint, namespace).map_err(|source| Invalid::TracingEndpoint {
+            endpoint: endpoint.clone(),
+            source,
+        })?;
     Ok(Some(Traces {
         config: Tracing {
             sample_ratio: *sample_ratio,
             namespace: Some(namespace.to_owned()),
             ..Tracing::to(endpoint.clone())
         },
-        destination: destination.ok_or_else(|| Invalid::TracingEndpoint(endpoint.clone()))?,
+        destination,
     }))
 }
 
