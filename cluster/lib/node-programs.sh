@@ -4,7 +4,7 @@
 
 # shellcheck disable=SC2034 # used by node-image
 NODE_TOOLS=(kubelet kubeadm kubectl kube-apiserver kube-controller-manager kube-scheduler kube-proxy etcd coredns
-  local-path-provisioner)
+  containerd containerd-shim-runc-v2 ctr local-path-provisioner)
 STORAGE_IMAGE=local/local-path-provisioner:$LOCAL_PATH_PROVISIONER_VERSION
 STORAGE_HELPER_IMAGE=local/local-path-helper:$LOCAL_PATH_PROVISIONER_VERSION
 
@@ -79,7 +79,10 @@ kube_proxy_image() {
 # preload_images ROOT FOLDER: puts FOLDER/images.tar where the node's containerd finds its images.
 preload_images() {
   local socket=$2/containerd.sock pid
-  printf 'version = 2\ndisabled_plugins = ["io.containerd.grpc.v1.cri"]\n' >"$2/config.toml"
+  # What serves the kubelet is for the node.
+  printf 'version = 3\ndisabled_plugins = [%s]\n' \
+    '"io.containerd.grpc.v1.cri", "io.containerd.cri.v1.runtime", "io.containerd.cri.v1.images", "io.containerd.nri.v1.nri"' \
+    >"$2/config.toml"
   mkdir -p "$1/var/lib/containerd"
   containerd --config "$2/config.toml" --address "$socket" --root "$1/var/lib/containerd" --state "$2/state" \
     --log-level error >&2 &

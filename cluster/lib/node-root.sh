@@ -4,7 +4,7 @@
 # debian_root FOLDER
 debian_root() {
   local packages=systemd,systemd-sysv,dbus,conntrack,iptables,nftables,iproute2,ethtool,util-linux,mount,kmod
-  packages+=,libseccomp2,pigz,bash,ca-certificates,curl,jq,procps,containerd,runc,containernetworking-plugins,socat
+  packages+=,libseccomp2,pigz,bash,ca-certificates,curl,jq,procps,runc,containernetworking-plugins,socat
   packages+=,ipset,busybox-static
   local release mirror
   release=$(. /etc/os-release && echo "$VERSION_CODENAME")
@@ -28,7 +28,9 @@ kind_files() {
   cp -r --no-preserve=mode "$files"/etc/. "$root/etc"
   chmod 755 "$root"/usr/local/bin/* "$root"/kind/bin/*
   ln -s /usr/lib/cni "$root/opt/cni/bin"
-  ln -s /usr/bin/containerd "$root/usr/local/bin/containerd"
+  local program
+  # Debian's containerd is too old for volumes that are images.
+  for program in containerd containerd-shim-runc-v2 ctr; do cp "$(command -v "$program")" "$root/usr/local/bin/$program"; done
   ln -s /usr/sbin/runc "$root/usr/local/sbin/runc"
   chroot "$root" ctr oci spec >"$root/etc/containerd/cri-base.json"
   # The first: without CAP_SYS_RESOURCE no process may lower its OOM score, and runc would fail to start a container.

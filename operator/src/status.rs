@@ -31,9 +31,11 @@ pub enum Verdict<'a> {
 /// The status of `ms` after a reconcile, its conditions not yet dated. None if the reconcile
 /// failed in a way that says nothing about the ModelService, such as an API server out of reach.
 pub fn status(ms: &ModelService, world: &World, verdict: &Verdict<'_>) -> Option<Statement> {
+    let model_image = ms.spec.model.source.image.as_ref();
+    let model_image = model_image.map(|image| image.reference.as_str());
     let view = View {
         rollout: rollout(world, verdict),
-        trouble: trouble::of_pods(&world.pods),
+        trouble: trouble::of_pods(&world.pods, model_image),
         unselected: unselected(world, verdict),
         rejection: world.rejection.clone(),
     };

@@ -16,8 +16,9 @@ pub struct Trouble {
     pub message: String,
 }
 
-/// The trouble of the newest pod that has one: the newest has the current spec.
-pub(super) fn of_pods(pods: &[Arc<Pod>]) -> Option<Trouble> {
+/// The trouble of the newest pod that has one: the newest has the current spec, in which `model` may
+/// be the image that holds the model.
+pub(super) fn of_pods(pods: &[Arc<Pod>], model: Option<&str>) -> Option<Trouble> {
     let over = |pod: &Pod| {
         let phase = pod
             .status
@@ -27,11 +28,11 @@ pub(super) fn of_pods(pods: &[Arc<Pod>]) -> Option<Trouble> {
     };
     let mut living: Vec<_> = pods.iter().filter(|pod| !over(pod)).collect();
     living.sort_by_key(|pod| std::cmp::Reverse(pod.creation_timestamp()));
-    living.into_iter().find_map(|pod| of_pod(pod))
+    living.into_iter().find_map(|pod| of_pod(pod, model))
 }
 
 /// What keeps this pod from serving, if anything does.
-fn of_pod(pod: &Pod) -> Option<Trouble> {
+fn of_pod(pod: &Pod, model: Option<&str>) -> Option<Trouble> {
     let status = pod.status.as_ref()?;
     let container = status
         .container_statuses
@@ -39,11 +40,11 @@ fn of_pod(pod: &Pod) -> Option<Trouble> {
         .flatten()
         .find(|c| c.name == CONTAINER);
     container
-        .and_then(of_container)
+        .and_then(|container| of_container(container, model))
         .or_else(|| unschedulable(pod))
 }
 
-fn of_container(container: &ContainerStatus) -> Option<Trouble> {
+fn of_container(container: &ContainerStatus, model: Option<&str>) -> Option<Trouble> {
     if container.ready {
         return None;
     }
@@ -57,7 +58,7 @@ fn of_container(container: &ContainerStatus) -> Option<Trouble> {
         .unwrap_or_default();
     match reason {
         "ErrImagePull" | "ImagePullBackOff" | "InvalidImageName" | "ErrImageNeverPull" => {
-            Some(image(container, message))
+            Some(image(&container.image, model, message))
         }
         "CreateContainerConfigError" | "CreateContainerError" | "RunContainerError" => {
             Some(Trouble {
@@ -72,14 +73,15 @@ fn of_container(container: &ContainerStatus) -> Option<Trouble> {
     }
 }
 
-fn image(container: &ContainerStatus, message: &str) -> Trouble {
+/// The kubelet says of a container that its image cannot be pulled, and means that of a volume too.
+fn image(server: &str, model: Option<&str>, message: &str) -> Trouble {
+    let which = match model.filter(|model| message.contains(model)) {
+        Some(model) => format!("the model's image {model}"),
+        None => format!("image {server}"),
+    };
     Trouble {
         reason: Reason::ImagePullFailed,
-        message: format!(
-            "image {} cannot be pulled: {}",
-            container.image,
-            sentence(message)
-        ),
+        message: format!("{which} cannot be pulled: {}", sentence(message)),
     }
 }
 
@@ -123,4 +125,29 @@ fn unschedulable(pod: &Pod) -> Option<Trouble> {
 fn sentence(text: &str) -> String {
     let line: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
     line.trim_end_matches('.').chars().take(500).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    const MODEL: &str = "registry.example.com/models/churn:3";
+
+    #[rstest]
+    #[case(None, "image acme/server:9")]
+    #[case(Some("models/other:1"), "image acme/server:9")]
+    #[case(Some(MODEL), "the model's image registry.example.com/models/churn:3")]
+    fn the_image_that_cannot_be_pulled_is_the_one_the_kubelet_means(
+        #[case] model: Option<&str>,
+        #[case] which: &str,
+    ) {
+        let message = format!("Back-off pulling image \"{MODEL}\": not found");
+        let trouble = image("acme/server:9", model, &message);
+        assert_eq!(trouble.reason, Reason::ImagePullFailed);
+        assert_eq!(
+            trouble.message,
+            format!("{which} cannot be pulled: {message}")
+        );
+    }
 }

@@ -1,9 +1,10 @@
-//! Models that users trained, from a ConfigMap, from a volume and from a bucket.
+//! Models that users trained, from a ConfigMap, from a volume, from an image and from a bucket.
 
 use crate::cluster::{Cluster, PATIENCE, inference, node, on_node, repository};
 use crate::kubectl::{eventually, kubectl};
 use crate::served::{assert_predicts, rows, truth};
 use serde_json::json;
+use std::path::Path;
 
 /// Trains a model file from an example's data; its path.
 pub(crate) fn train(
@@ -119,6 +120,50 @@ fn put_on_volume(cluster: &Cluster, model: &str) {
         "docker cp to {target}"
     );
     on_node(&["chmod", "-R", "a+rX", path]);
+}
+
+/// An image on the node that holds nothing but the file, as `key`; its name.
+fn image_on_node(file: &str, key: &str) -> String {
+    let image = "models.example.com/wine:e2e";
+    let (folder, node) = (Path::new(file).parent().unwrap(), node());
+    std::fs::rename(file, folder.join(key)).unwrap();
+    let script = "set -o pipefail; tar -C \"$1\" -c \"$2\" | docker import - \"$3\" && \
+        docker save \"$3\" | docker exec -i \"$4\" ctr --namespace k8s.io images import -";
+    let folder = folder.to_str().unwrap();
+    let command = ["-c", script, "bash", folder, key, image, &node];
+    let (success, said) = crate::cluster::run("bash", &command);
+    assert!(success, "{said}");
+    image.to_owned()
+}
+
+#[test]
+#[ignore = "needs a cluster: make test-end-to-end"]
+fn a_model_in_an_image_is_served_and_an_image_that_is_not_there_is_named() {
+    let cluster = Cluster::shared("e2e-model-image");
+    let directory = tempfile::tempdir().unwrap();
+    let model = train(&directory, "wine.csv", "target", "random-forest");
+    let truth = truth(&model, "wine.csv");
+    let image = image_on_node(&model, "wine.json.gz");
+    let spec = |reference: &str, path: &str| {
+        format!("{{model: {{source: {{image: {{reference: '{reference}', path: {path}}}}}}}}}")
+    };
+    cluster.serve("wine", &spec(&image, "wine.json.gz"));
+    cluster.wait_ready("wine");
+    let all = rows("wine.csv", "target");
+    assert_predicts(&cluster, "wine", &all, &truth);
+
+    // The old pods go on, and turning back heals.
+    cluster.serve("wine", &spec(&image, "none.json.gz"));
+    let message = cluster.wait_condition("wine", "ModelLoaded", "False", "NotFound");
+    assert!(message.contains("/models/none.json.gz"), "{message}");
+    let nowhere = "127.0.0.1:1/nowhere:1";
+    cluster.serve("wine", &spec(nowhere, "wine.json.gz"));
+    let message = cluster.wait_condition("wine", "Ready", "False", "ImagePullFailed");
+    let expected = format!("the model's image {nowhere} cannot be pulled: ");
+    assert!(message.starts_with(&expected), "{message}");
+    assert_predicts(&cluster, "wine", &all, &truth);
+    cluster.serve("wine", &spec(&image, "wine.json.gz"));
+    cluster.wait_ready("wine");
 }
 
 /// An S3 server on the node with one file in the bucket `models`; its address.
