@@ -96,3 +96,41 @@ pub fn sha256_hex(bytes: &[u8]) -> String {
         .map(|byte| format!("{byte:02x}"))
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    /// Names that are as alike as possible: of a few parts, with and without what children add.
+    fn alike() -> Vec<String> {
+        let parts = ["a", "b", "config", "dashboard", "metrics"];
+        let pairs = parts.iter().flat_map(|a| parts.map(|b| format!("{a}-{b}")));
+        let triples = pairs
+            .clone()
+            .flat_map(|a| parts.map(|b| format!("{a}-{b}")));
+        let single = parts.map(str::to_owned).into_iter();
+        single.chain(pairs).chain(triples).collect()
+    }
+
+    #[test]
+    fn no_two_modelservices_have_a_name_in_common() {
+        let names = alike();
+        let (mut uids, mut config_maps) = (HashSet::new(), HashSet::new());
+        for namespace in &names {
+            for name in &names {
+                let id = Identity {
+                    name: name.clone(),
+                    namespace: namespace.clone(),
+                    owner: None,
+                };
+                assert!(uids.insert(dashboard_uid(&id)), "{id:?}");
+                for map in [config_name(&id), dashboard_name(&id)] {
+                    assert!(config_maps.insert((namespace, map)), "{id:?}");
+                }
+            }
+        }
+        let all = uids.len();
+        assert!(all * all / 2 > 1_000_000, "{all} are too few pairs");
+    }
+}

@@ -1,6 +1,9 @@
 //! What the API server admits and refuses, by the definition alone.
 
 use crate::cluster::{Cluster, model_service};
+use crate::kubectl::kubectl;
+use serde_json::json;
+use std::collections::BTreeMap;
 
 const MODEL: &str = "model: {source: {builtin: {name: diabetes}}}";
 
@@ -277,7 +280,7 @@ fn what_cannot_work_is_refused_at_the_door_with_the_field_and_the_reason() {
 #[ignore = "needs a control plane: make test-control-plane"]
 fn names_that_a_service_or_a_label_cannot_carry_are_refused() {
     let cluster = Cluster::shared("schema-names");
-    for name in ["9lives", "with.dot", &"a".repeat(47)] {
+    for name in ["9lives", "with.dot", &"a".repeat(47), &"a".repeat(253)] {
         let error = cluster
             .apply(&model_service(name, &format!("{{{MODEL}}}")))
             .expect_err(name);
@@ -290,6 +293,41 @@ fn names_that_a_service_or_a_label_cannot_carry_are_refused() {
         .apply(&model_service(&"a".repeat(46), &format!("{{{MODEL}}}")))
         .unwrap();
     cluster.wait("deployment", &"a".repeat(46), |_| true);
+}
+
+/// Nearly as large as an object may be in etcd, 1.5 MiB, with what is noted of who wrote each label.
+#[test]
+#[ignore = "needs a control plane: make test-control-plane"]
+fn a_modelservice_as_large_as_can_be_is_served_and_followed() {
+    let cluster = Cluster::shared("schema-large");
+    let label = |at: usize| (format!("example.com/label-{at}"), "v".repeat(40));
+    let labels: BTreeMap<_, _> = (0..10_000).map(label).collect();
+    let object = json!({
+        "apiVersion": "modelservice.dev/v1alpha1", "kind": "ModelService",
+        "metadata": {"name": "churn", "labels": labels, "annotations": {"notes": "n".repeat(200 * 1024)}},
+        "spec": {"model": {"source": {"builtin": {"name": "diabetes"}}}},
+    });
+    let namespace = ["--namespace", &cluster.namespace];
+    let create = [&namespace[..], &["create", "-f", "-"]].concat();
+    kubectl(&create, Some(&object.to_string())).unwrap();
+    let stored = cluster.wait("modelservice", "churn", |ms| ms["status"].is_object());
+    let size = stored.to_string().len();
+    assert!(size > 800 * 1024, "{size}");
+    let deployment = cluster.wait("deployment", "churn", |_| true);
+    let labels = deployment["metadata"]["labels"].as_object().unwrap();
+    assert!(labels.len() < 10, "{labels:?}");
+    let scale = [
+        "patch",
+        "modelservice",
+        "churn",
+        "--type=merge",
+        "-p",
+        r#"{"spec":{"replicas":3}}"#,
+    ];
+    kubectl(&[&namespace[..], &scale].concat(), None).unwrap();
+    cluster.wait("deployment", "churn", |deployment| {
+        deployment["spec"]["replicas"] == 3
+    });
 }
 
 #[test]
