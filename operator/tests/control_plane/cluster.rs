@@ -1,5 +1,6 @@
 //! The control plane under test, the operator that runs against it, and kubectl.
 
+use crate::audit_log;
 use crate::installed::{NAMESPACE, PATIENCE, RELEASE, directory, install, kubeconfig_of_account};
 use crate::kubectl::{self, condition, eventually, kubectl};
 use k8s_openapi::ByteString;
@@ -179,16 +180,10 @@ impl Operator {
 
     /// Its writes, but for those of the lease, by the audit log: when each began.
     pub(crate) fn writes(&self) -> Vec<String> {
-        let log = std::fs::read_to_string(directory().join("audit.log")).unwrap();
-        let entries = log
-            .lines()
-            .filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        let writes = entries.filter(|entry| {
-            let id = &entry["user"]["extra"]["authentication.kubernetes.io/credential-id"][0];
-            let verb = entry["verb"].as_str().unwrap_or_default();
-            id == &json!(self.credential)
-                && !["get", "list", "watch"].contains(&verb)
-                && entry["objectRef"]["resource"] != "leases"
+        let writes = audit_log::entries().into_iter().filter(|entry| {
+            audit_log::credential(entry) == self.credential
+                && audit_log::is_write(entry)
+                && !audit_log::is_about_a_lease(entry)
         });
         let time = |entry: Value| {
             entry["requestReceivedTimestamp"]

@@ -1,7 +1,8 @@
 //! From apply to delete: what is made, kept, repaired, scaled and taken away.
 
+use crate::audit_log;
 use crate::cluster::{Cluster, account, while_stopped};
-use crate::installed::{PATIENCE, directory};
+use crate::installed::PATIENCE;
 use crate::kubectl::eventually;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -233,18 +234,13 @@ fn what_changed_while_the_operator_was_away_is_made_good() {
     });
 }
 
-/// Requests of the operator in the audit log that change something.
+/// Requests of the operator that change something, but for the lease.
 fn writes() -> Vec<Value> {
-    let log = std::fs::read_to_string(directory().join("audit.log")).unwrap();
-    log.lines()
-        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
-        .filter(|entry| entry["user"]["username"] == account())
-        // The lease is renewed whatever happens.
-        .filter(|entry| entry["objectRef"]["resource"] != "leases")
-        .filter(|entry| {
-            ["create", "update", "patch", "delete"]
-                .contains(&entry["verb"].as_str().unwrap_or_default())
-        })
+    let is_ours = |entry: &Value| entry["user"]["username"] == account();
+    let all = audit_log::entries().into_iter();
+    let writes = all.filter(|entry| is_ours(entry) && audit_log::is_write(entry));
+    writes
+        .filter(|entry| !audit_log::is_about_a_lease(entry))
         .collect()
 }
 

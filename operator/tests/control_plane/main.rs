@@ -8,6 +8,8 @@
     reason = "a test fails by panicking"
 )]
 
+#[path = "../support/audit_log.rs"]
+mod audit_log;
 mod cluster;
 mod conditions;
 mod election;

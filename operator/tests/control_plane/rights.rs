@@ -1,7 +1,8 @@
 //! The chart's rights are exactly those that the operator uses.
 
+use crate::audit_log;
 use crate::cluster::{Cluster, account, while_told};
-use crate::installed::{chart, directory, install_monitoring_kind};
+use crate::installed::{chart, install_monitoring_kind};
 use crate::lifecycle::{MONITORING, children};
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -45,12 +46,8 @@ fn granted() -> BTreeSet<Right> {
 
 /// The rights that the operator needed, by the audit log.
 fn used() -> BTreeSet<Right> {
-    let log = std::fs::read_to_string(directory().join("audit.log")).unwrap();
     let mut rights = BTreeSet::new();
-    for entry in log
-        .lines()
-        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
-    {
+    for entry in audit_log::entries() {
         if entry["user"]["username"] != account() || !entry["objectRef"].is_object() {
             continue;
         }

@@ -1,11 +1,11 @@
 //! What the API server says of who held a lease and who wrote.
 
+use crate::audit_log::{self, credential, is_about_a_lease, is_write};
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use operator::election::LEASE;
 use serde_json::Value;
 use std::collections::HashMap;
 use std::fmt;
-use std::path::Path;
 
 /// Begins the name of each namespace with a lease that is fought for.
 const LANE: &str = "lane-";
@@ -37,17 +37,14 @@ impl fmt::Display for Audit {
 
 impl Audit {
     /// Goes through the log in the order in which requests came.
-    pub(crate) fn read(log: &Path) -> Self {
-        let text = std::fs::read_to_string(log).unwrap();
-        let entries = text
-            .lines()
-            .filter_map(|line| serde_json::from_str(line).ok());
-        let mut entries: Vec<Value> = entries.filter(is_write).collect();
+    pub(crate) fn read() -> Self {
+        let mut entries = audit_log::entries();
+        entries.retain(is_write);
         entries.sort_by_key(|entry| entry["requestReceivedTimestamp"].to_string());
         let mut audit = Self::default();
         let (mut names, mut holders) = (HashMap::new(), Holders::new());
         for entry in &entries {
-            match entry["objectRef"]["resource"] == "leases" {
+            match is_about_a_lease(entry) {
                 true => audit.lease(entry, &mut names, &mut holders),
                 false => audit.write(entry, &names, &holders),
             }
@@ -117,20 +114,9 @@ fn time(entry: &Value) -> Timestamp {
     text.parse().unwrap()
 }
 
-fn is_write(entry: &Value) -> bool {
-    let verb = entry["verb"].as_str().unwrap_or_default();
-    !["get", "list", "watch"].contains(&verb)
-}
-
 fn is_success(entry: &Value) -> bool {
     let code = entry["responseStatus"]["code"].as_u64();
     code.is_some_and(|code| code < 300)
-}
-
-/// What the log calls the token of whoever asked.
-fn credential(entry: &Value) -> &str {
-    let id = &entry["user"]["extra"]["authentication.kubernetes.io/credential-id"][0];
-    id.as_str().unwrap_or_default()
 }
 
 fn is_of_operator(entry: &Value) -> bool {

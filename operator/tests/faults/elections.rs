@@ -324,7 +324,7 @@ fn elections_of_processes_leave_one_that_writes() {
             () = change(&client) => unreachable!("it never ends"),
         }
     });
-    let audit = Audit::read(&directory().join("audit.log"));
+    let audit = Audit::read();
     println!("\nA23: {audit}");
     assert!(
         audit.writes > LANES * scale(),
@@ -431,7 +431,7 @@ fn elections_for_an_expired_lease_have_one_winner() {
             leaders
         });
         let leaders = join_all(races).await.concat();
-        let refused = Audit::read(&directory().join("audit.log")).refused;
+        let refused = Audit::read().refused;
         println!("\nA23: {} races of {CANDIDATES} for an expired lease, {refused} claims came too late: one winner each", leaders.len());
         assert!(leaders.iter().all(|leaders| *leaders == 1), "{leaders:?}");
         assert!(refused > 0, "no two ever asked at the same time");

@@ -13,6 +13,8 @@
 )]
 
 mod audit;
+#[path = "../support/audit_log.rs"]
+mod audit_log;
 mod crashes;
 mod elections;
 mod hidden;
