@@ -276,15 +276,10 @@ impl Profile {
         value.clamp(-1e100, 1e100)
     }
 
-    /// Index of the bin that holds `value`.
+    /// Index of the bin that holds `value`: an edge is in the bin below it.
     pub fn bin(&self, value: f64) -> usize {
-        bin(&self.edges, value)
+        self.edges.partition_point(|edge| *edge < value)
     }
-}
-
-/// Index of the bin between `edges`, ascending, that holds `value`: an edge is in the bin below it.
-pub fn bin(edges: &[f64], value: f64) -> usize {
-    edges.partition_point(|edge| *edge < value)
 }
 
 /// What turns a feature into its standard score, `(x - mean) / deviation`; one of each per feature.

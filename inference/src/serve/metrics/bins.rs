@@ -4,7 +4,8 @@
 use super::families::Families;
 use super::sharded::labels;
 use super::shards::Shards;
-use crate::artifact::{self, Profile};
+use crate::artifact::Profile;
+use contract::limits::MOST_BINS;
 use contract::metrics as table;
 use prometheus::core::{Collector, Desc, Describer as _};
 use prometheus::proto::{self, LabelPair, MetricFamily, MetricType};
@@ -20,12 +21,27 @@ struct Series {
     desc: Desc,
     /// Of each bin.
     labels: Vec<Vec<LabelPair>>,
-    /// Inner edges of all profiles, one profile after the other.
-    edges: Vec<f64>,
-    /// Where the edges of each profile begin, and where those of the last end.
-    begins: Vec<usize>,
-    /// One for each bin: one more for each profile than it has edges.
+    /// Of each profile: its first bin, and its edges.
+    profiles: Vec<(usize, Edges)>,
+    /// One for each bin, one profile after the other.
     counts: Shards,
+}
+
+/// Inner edges of a profile. Where it has fewer than it may have the rest is infinite, and no value
+/// is above that.
+type Edges = [f64; MOST_BINS - 1];
+
+fn edges(profile: &Profile) -> Edges {
+    let mut edges = [f64::INFINITY; MOST_BINS - 1];
+    let known = edges.iter_mut().zip(&profile.edges);
+    known.for_each(|(edge, known)| *edge = *known);
+    edges
+}
+
+/// Index of the bin that holds `value`, as [`Profile::bin`] finds it, but without a branch: nobody can
+/// foresee which bin the next value is in.
+fn bin(edges: &Edges, value: f64) -> usize {
+    edges.iter().map(|edge| usize::from(*edge < value)).sum()
 }
 
 impl Bins {
@@ -42,11 +58,10 @@ impl Bins {
             .map(|name| (*name).to_owned())
             .collect();
         let options = Opts::new(metric.name, metric.help).variable_labels(names);
-        let (mut edges, mut begins, mut series) = (Vec::new(), vec![0], Vec::new());
+        let (mut all, mut series) = (Vec::new(), Vec::new());
         let reference = Reference::new(families, version)?;
         for (feature, profile) in profiles {
-            edges.extend_from_slice(&profile.edges);
-            begins.push(edges.len());
+            all.push((series.len(), edges(profile)));
             for bin in 0..profile.shares.len() {
                 let values = [version, feature, &name(bin)];
                 series.push(labels(&options.variable_labels, &values));
@@ -57,8 +72,7 @@ impl Bins {
             desc: options.describe()?,
             counts: Shards::new(series.len()),
             labels: series,
-            edges,
-            begins,
+            profiles: all,
         }));
         families.register(bins)
     }
@@ -69,21 +83,17 @@ impl Bins {
     /// they do not.
     pub(super) fn count(&self, at: usize, mut values: impl Iterator<Item = f64> + Clone) {
         let Series {
-            edges,
-            begins,
-            counts,
-            ..
+            profiles, counts, ..
         } = &*self.0;
-        let edges = &edges[begins[at]..begins[at + 1]];
-        let first = begins[at] + at;
+        let (first, edges) = &profiles[at];
         let mut rest = values.clone();
         if let (Some(only), None) = (rest.next(), rest.next()) {
-            return counts.add(first + artifact::bin(edges, only), 1);
+            return counts.add(first + bin(edges, only), 1);
         }
-        let mut found = vec![0_u64; edges.len() + 1];
+        let mut found = [0_u64; MOST_BINS];
         values
             .by_ref()
-            .for_each(|value| found[artifact::bin(edges, value)] += 1);
+            .for_each(|value| found[bin(edges, value)] += 1);
         for (bin, found) in found.into_iter().enumerate() {
             if found > 0 {
                 counts.add(first + bin, found);
@@ -157,6 +167,22 @@ fn range(edges: &[f64], bin: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_bin_is_found_as_the_profile_finds_it() {
+        for known in 0..MOST_BINS {
+            let profile = Profile {
+                edges: (0..known).map(|edge| edge as f64).collect(),
+                shares: vec![1.0 / (known + 1) as f64; known + 1],
+            };
+            let edges = edges(&profile);
+            let around = (-1..=10).flat_map(|edge| [-0.5, 0.0, 0.5].map(|by| f64::from(edge) + by));
+            let extremes = [f64::INFINITY, f64::NEG_INFINITY, f64::NAN, f64::MAX];
+            for value in around.chain(extremes) {
+                assert_eq!(bin(&edges, value), profile.bin(value), "{value} in {known}");
+            }
+        }
+    }
 
     #[test]
     fn ranges_show_the_edges_of_their_bin() {

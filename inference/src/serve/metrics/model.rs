@@ -184,9 +184,10 @@ impl Clock {
 
 impl FeatureMetrics {
     fn count_outside(&self, values: impl Iterator<Item = f64>) {
-        let outside = values.filter(|value| !self.range.contains(value)).count();
+        let outside = |value| u64::from(!self.range.contains(&value));
+        let outside = values.map(outside).sum();
         if outside > 0 {
-            self.invalid[InvalidFeature::Range as usize].inc_by(outside as u64);
+            self.invalid[InvalidFeature::Range as usize].inc_by(outside);
         }
     }
 }
