@@ -37,7 +37,7 @@ test-control-plane: ## the operator against etcd, kube-apiserver and kube-contro
 
 test-faults: ## the operator against the same, while everything between them goes wrong
 	cargo test -p operator --locked --test faults --no-run
-	$(MAKE) --no-print-directory --jobs 3 --output-sync faults-elections_of faults-elections_for faults-crashes faults-hidden faults-weather faults-transitions
+	$(MAKE) --no-print-directory --jobs 3 --keep-going --output-sync faults-elections_of faults-elections_for faults-crashes faults-hidden faults-weather faults-transitions
 
 faults-%:
 	cluster/with-control-plane cargo test -p operator --locked --test faults $* -- --ignored --nocapture --test-threads 1

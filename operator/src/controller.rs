@@ -29,7 +29,6 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
-use tokio::task::JoinHandle;
 
 /// After this long a reconcile is given up, so that an API server that never answers cannot
 /// wedge a ModelService. Shorter than a pod's termination grace.
@@ -81,17 +80,12 @@ pub async fn run(
     let (store, writer) = reflector::store();
     let context = Context::new(clients, &work, store.clone(), Arc::clone(&caches));
     let context = Arc::new(context);
-    let filling = tokio::spawn(async move {
-        caches.wait_until_ready().await;
-        work.ready.send_replace(true);
-        tracing::info!("all caches are filled");
-    });
     let services = services(source, writer, Arc::clone(&context));
     // Without a limit of its own: turns limit what runs at once, and fairly.
     let reconciles = Controller::for_stream(services, store.clone())
         .reconcile_on(triggers)
         .reconcile_all_on(all_triggers)
-        .graceful_shutdown_on(end(shutdown.clone(), filling, Arc::clone(&context)))
+        .graceful_shutdown_on(end(shutdown.clone(), Arc::clone(&context)))
         .run(
             reconcile,
             |ms, error, context| retry(&ms, error, &context),
@@ -103,9 +97,25 @@ pub async fn run(
             }
         });
     tokio::select! {
+        biased;
+        () = ended_before_the_first(shutdown.clone(), store) => {}
+        () = fill(&caches, work.ready, shutdown) => {}
         () = reconciles => {}
-        () = ended_before_the_first(shutdown, store) => {}
     }
+}
+
+/// Says once that the caches are full; from `shutdown` on nobody fills them any more, and who waits for
+/// that is told. Never done.
+async fn fill(caches: &Caches, ready: watch::Sender<bool>, shutdown: impl Future<Output = ()>) {
+    tokio::select! {
+        biased;
+        () = shutdown => drop(ready),
+        () = caches.wait_until_ready() => {
+            ready.send_replace(true);
+            tracing::info!("all caches are filled");
+        }
+    }
+    std::future::pending::<()>().await;
 }
 
 /// Done at `shutdown` if the ModelServices are not known by then: no reconcile has begun, and the
@@ -137,11 +147,9 @@ fn services(
         .applied_objects()
 }
 
-/// Done at `shutdown`, when those that wait for their turn, or for caches that nobody fills any more,
-/// need not wait any more.
-async fn end(shutdown: impl Future<Output = ()>, filling: JoinHandle<()>, context: Arc<Context>) {
+/// Done at `shutdown`, when those that wait for their turn need not wait any more.
+async fn end(shutdown: impl Future<Output = ()>, context: Arc<Context>) {
     shutdown.await;
-    filling.abort();
     context.turns.close();
 }
 

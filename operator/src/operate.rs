@@ -48,6 +48,7 @@ pub async fn operate(
     let leadership = clients.leadership.clone();
     let stop = stop.boxed().shared();
     let ended = tokio::select! {
+        biased;
         () = controller::run(clients, work, stop.clone()) => Ok(()),
         () = stopped_standing_by(stop, &leadership) => Ok(()),
         () = reign(&mut election, &metrics) => Err(LeaseLost),

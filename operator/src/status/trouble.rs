@@ -75,7 +75,7 @@ fn of_container(container: &ContainerStatus, model: Option<&str>) -> Option<Trou
 
 /// The kubelet says of a container that its image cannot be pulled, and means that of a volume too.
 fn image(server: &str, model: Option<&str>, message: &str) -> Trouble {
-    let which = match model.filter(|model| message.contains(model)) {
+    let which = match model.filter(|model| is_about(message, model)) {
         Some(model) => format!("the model's image {model}"),
         None => format!("image {server}"),
     };
@@ -83,6 +83,26 @@ fn image(server: &str, model: Option<&str>, message: &str) -> Trouble {
         reason: Reason::ImagePullFailed,
         message: format!("{which} cannot be pulled: {}", sentence(message)),
     }
+}
+
+/// Whether a message of the kubelet names `image`, as written or as the container runtime writes it: with
+/// the registry and the tag that go without saying, and without a tag beside a digest.
+fn is_about(message: &str, image: &str) -> bool {
+    let of_digest = image.split_once('@').map(|(name, digest)| {
+        let tag = name.rsplit_once(':').filter(|(_, tag)| !tag.contains('/'));
+        format!("{}@{digest}", tag.map_or(name, |(name, _)| name))
+    });
+    let forms = [image.to_owned(), format!("{image}:latest")];
+    let forms: Vec<_> = forms.into_iter().chain(of_digest).collect();
+    let words = message.split(|letter: char| letter.is_whitespace() || letter == '"');
+    let mut words = words.map(|word| word.trim_end_matches(':'));
+    words.any(|word| {
+        let rest = forms
+            .iter()
+            .filter_map(|form| word.strip_suffix(form.as_str()));
+        rest.into_iter()
+            .any(|before| before.is_empty() || before.ends_with('/'))
+    })
 }
 
 /// What a container that ended in failure said last.
@@ -133,6 +153,26 @@ mod tests {
     use rstest::rstest;
 
     const MODEL: &str = "registry.example.com/models/churn:3";
+
+    #[rstest]
+    #[case("a/b:1", "a/b:1", true)]
+    #[case("a/b:1", "docker.io/a/b:1", true)]
+    #[case("b", "docker.io/library/b:latest", true)]
+    #[case("r:5000/b:1@sha256:ab", "r:5000/b@sha256:ab", true)]
+    #[case("r:5000/b@sha256:ab", "r:5000/b@sha256:ab", true)]
+    #[case("a/b", "a/b-server:1", false)]
+    #[case("a/b:1", "a/b:12", false)]
+    #[case("b:1", "a-b:1", false)]
+    fn an_image_is_found_however_the_runtime_writes_it(
+        #[case] image: &str,
+        #[case] written: &str,
+        #[case] expected: bool,
+    ) {
+        let message = format!("failed to pull and unpack image \"{written}\": not found");
+        assert_eq!(is_about(&message, image), expected);
+        let message = format!("{written}: not found");
+        assert_eq!(is_about(&message, image), expected);
+    }
 
     #[rstest]
     #[case(None, "image acme/server:9")]

@@ -9,11 +9,11 @@ use url::Url;
 pub enum NoDestination {
     /// It cannot be read.
     #[error("is no URL: {0}")]
-    NoUrl(#[from] url::ParseError),
-    /// It is about no host.
-    #[error("names no host")]
-    NoHost,
-    /// Nobody listens at port 0, and there is no port that everybody knows for the scheme.
+    NoUrl(url::ParseError),
+    /// It is about another protocol, or has none.
+    #[error("does not begin with http:// or https://")]
+    NoHttp,
+    /// Nobody listens at port 0.
     #[error("names no port from 1 to 65535")]
     NoPort,
     /// Its host is a Service where none can be.
@@ -23,8 +23,10 @@ pub enum NoDestination {
 
 /// Whom a pod in `namespace` connects to for `url`.
 pub(super) fn destination(url: &str, namespace: &str) -> Result<Destination, NoDestination> {
-    let url = Url::parse(url)?;
-    let host = match url.host().ok_or(NoDestination::NoHost)? {
+    let url = Url::parse(url).map_err(NoDestination::NoUrl)?;
+    let is_http = matches!(url.scheme(), "http" | "https");
+    let host = url.host().filter(|_| is_http);
+    let host = match host.ok_or(NoDestination::NoHttp)? {
         url::Host::Ipv4(address) => Host::Address(IpAddr::V4(address)),
         url::Host::Ipv6(address) => Host::Address(IpAddr::V6(address)),
         url::Host::Domain(name) => named(name.trim_end_matches('.'), namespace)?,
@@ -85,7 +87,7 @@ mod tests {
     #[rstest]
     #[case("http://10.1.2.3:0", "names no port from 1 to 65535")]
     #[case("http://minio.storage.svc:0/a", "names no port from 1 to 65535")]
-    #[case("foo://minio/a", "names no port from 1 to 65535")]
+    #[case("grpc://collector:4317", "does not begin with http:// or https://")]
     #[case(
         "http://minio.-storage.svc/a",
         "names a Service in '-storage', which is no name of a namespace"
@@ -95,8 +97,9 @@ mod tests {
         "names a Service in 'under_score', which is no name of a namespace"
     )]
     #[case("http://[1", "is no URL: invalid IPv6 address")]
-    #[case("minio:9000", "names no host")]
-    #[case("data:,a", "names no host")]
+    #[case("minio:9000", "does not begin with http:// or https://")]
+    #[case("data:,a", "does not begin with http:// or https://")]
+    #[case("collector", "is no URL: relative URL without a base")]
     fn why_a_url_leads_to_nobody_is_said(#[case] url: &str, #[case] expected: &str) {
         let problem = destination(url, "shop").unwrap_err();
         assert_eq!(problem.to_string(), expected);

@@ -49,12 +49,12 @@ pub enum Invalid {
     #[error("spec.monitoring.{0}")]
     Business(#[from] BusinessProblem),
     /// Traces for nobody.
-    #[error("spec.monitoring.tracing.endpoint: '{endpoint}' {source}")]
+    #[error("spec.monitoring.tracing.endpoint: '{endpoint}' {problem}")]
     TracingEndpoint {
         /// The endpoint as written.
         endpoint: String,
         /// What is wrong with it.
-        source: NoDestination,
+        problem: NoDestination,
     },
     /// No source, or more than one.
     #[error(

@@ -74,9 +74,9 @@ pub(super) fn traces(spec: &MonitoringSpec, namespace: &str) -> Result<Option<Tr
         return Ok(None);
     };
     let destination =
-        destination(endpoint, namespace).map_err(|source| Invalid::TracingEndpoint {
+        destination(endpoint, namespace).map_err(|problem| Invalid::TracingEndpoint {
             endpoint: endpoint.clone(),
-            source,
+            problem,
         })?;
     Ok(Some(Traces {
         config: Tracing {

@@ -60,6 +60,7 @@ pub(crate) async fn keep_running(server: Arc<ApiServer>, weather: Arc<Weather>, 
             sleep(GRACE).await;
         };
         tokio::select! {
+            biased;
             _ = operate(clients, office, stop.clone()) => {}
             () = process.killed.notified() => {}
             () = wedged => {}

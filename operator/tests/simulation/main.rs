@@ -1,6 +1,6 @@
 //! The whole operator against an API server in memory, in virtual time, while everything goes wrong
 //! that can: calls and answers are lost, late or refused, watches skip, break or fall silent, the
-//! operator is killed at any write, and people change, wreck and delete things meanwhile. Once all
+//! operator is killed at any write or told to stop, and people change, wreck and delete things meanwhile. Once all
 //! that ends, the cluster reaches the state that the specs describe, and then nothing is written.
 //!
 //! `make test-simulation` plays 1,000 seeds, `make torture` 100,000; SIMULATION_SEED=7 repeats one, and
@@ -77,11 +77,11 @@ async fn play(seed: u64) -> Outcome {
     let took = calm(&server).await;
     let mut faults = oracle::faults(&server);
     let changes = server.objects().history.len();
-    if tasks.iter().any(JoinHandle::is_finished) {
-        faults.push("a part of the simulation panicked".to_owned());
-    }
     if faults.is_empty() {
         faults = restlessness(&server).await;
+    }
+    if tasks.iter().any(JoinHandle::is_finished) {
+        faults.push("a part of the simulation panicked".to_owned());
     }
     Outcome {
         faults,
