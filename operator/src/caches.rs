@@ -1,8 +1,10 @@
 //! Watches of everything that belongs to ModelServices, each with its own backoff: a kind that
 //! cannot be watched delays no other.
 
+mod changes;
 mod prune;
 
+use self::changes::changes;
 use crate::api::ModelService;
 use crate::backoff::{self, WatchBackoff};
 use crate::meta;
@@ -144,7 +146,7 @@ where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
 {
     let (store, events) = watch::<K>(source, ours(), prune);
-    triggers.push(owners(logged(events)).boxed());
+    triggers.push(owners(store.clone(), logged(events)).boxed());
     store
 }
 
@@ -163,7 +165,7 @@ where
         rejection::keep_newest_write(object.meta_mut());
     });
     let availability = Arc::<Availability>::default();
-    let (changed, changes) = futures::channel::mpsc::unbounded();
+    let (changed, told) = futures::channel::mpsc::unbounded();
     let noted = Arc::clone(&availability);
     let events = events.inspect(move |answer| {
         if noted.note(answer) {
@@ -171,8 +173,8 @@ where
             let _ = changed.unbounded_send(());
         }
     });
-    triggers.push(owners(logged(events)).boxed());
-    all.push(changes.boxed());
+    triggers.push(owners(store.clone(), logged(events)).boxed());
+    all.push(told.boxed());
     Optional {
         store,
         availability,
@@ -185,8 +187,7 @@ where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
 {
     let (store, events) = watch(source, config(), prune);
-    let touched = logged(events).touched_objects();
-    let touched = touched.filter_map(|object| future::ready(object.ok().map(drop)));
+    let touched = changes(store.clone(), logged(events)).map(drop);
     (store, touched)
 }
 
@@ -243,13 +244,15 @@ fn logged<K: Resource<DynamicType = ()>>(
     })
 }
 
-/// The ModelServices that the touched objects belong to.
-fn owners<K: Resource>(
+/// The ModelServices that objects belong to which changed.
+fn owners<K>(
+    store: Store<K>,
     events: impl Stream<Item = watcher::Result<Event<K>>>,
-) -> impl Stream<Item = ObjectRef<ModelService>> {
-    events
-        .touched_objects()
-        .filter_map(|object| future::ready(object.ok().and_then(|o| owner(&o))))
+) -> impl Stream<Item = ObjectRef<ModelService>>
+where
+    K: Resource<DynamicType = ()> + Clone + 'static,
+{
+    changes(store, events).filter_map(|object| future::ready(owner(&*object)))
 }
 
 /// The ModelServices whose monitoring objects an event is about: those have their names.
