@@ -97,11 +97,8 @@ fn is_about(message: &str, image: &str) -> bool {
     let words = message.split(|letter: char| letter.is_whitespace() || letter == '"');
     let mut words = words.map(|word| word.trim_end_matches(':'));
     words.any(|word| {
-        let rest = forms
-            .iter()
-            .filter_map(|form| word.strip_suffix(form.as_str()));
-        rest.into_iter()
-            .any(|before| before.is_empty() || before.ends_with('/'))
+        let mut before = forms.iter().filter_map(|form| word.strip_suffix(&**form));
+        before.any(|registry| registry.is_empty() || registry.ends_with('/'))
     })
 }
 

@@ -307,8 +307,7 @@ fn a_modelservice_as_large_as_can_be_is_served_and_followed() {
         "metadata": {"name": "churn", "labels": labels, "annotations": {"notes": "n".repeat(200 * 1024)}},
         "spec": {"model": {"source": {"builtin": {"name": "diabetes"}}}},
     });
-    let namespace = ["--namespace", &cluster.namespace];
-    let create = [&namespace[..], &["create", "-f", "-"]].concat();
+    let create = ["--namespace", &cluster.namespace, "create", "-f", "-"];
     kubectl(&create, Some(&object.to_string())).unwrap();
     let stored = cluster.wait("modelservice", "churn", |ms| ms["status"].is_object());
     let size = stored.to_string().len();
@@ -316,15 +315,8 @@ fn a_modelservice_as_large_as_can_be_is_served_and_followed() {
     let deployment = cluster.wait("deployment", "churn", |_| true);
     let labels = deployment["metadata"]["labels"].as_object().unwrap();
     assert!(labels.len() < 10, "{labels:?}");
-    let scale = [
-        "patch",
-        "modelservice",
-        "churn",
-        "--type=merge",
-        "-p",
-        r#"{"spec":{"replicas":3}}"#,
-    ];
-    kubectl(&[&namespace[..], &scale].concat(), None).unwrap();
+    let scale = ["scale", "modelservice", "churn", "--replicas", "3"];
+    cluster.kubectl(&scale).unwrap();
     cluster.wait("deployment", "churn", |deployment| {
         deployment["spec"]["replicas"] == 3
     });

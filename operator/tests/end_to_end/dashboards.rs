@@ -102,8 +102,7 @@ fn has_data(cluster: &Cluster, panel: &Value) {
         // These would be an answer even if nothing were scraped, or nothing found.
         let expression = expression.replace(" or vector(0)", "");
         let expression = expression.split(" or 0 * max").next().unwrap();
-        let expression = expression.to_owned();
-        let expression = filled_in(cluster, &expression);
+        let expression = filled_in(cluster, expression);
         eventually(&expression, PATIENCE, || {
             // Ground truth comes in bursts, and panels look at rates.
             tell_all_truth(cluster);

@@ -77,10 +77,13 @@ impl Candidate {
         kill_process(Pid::from_child(&self.process), signal).unwrap();
     }
 
+    fn log(&self) -> String {
+        std::fs::read_to_string(log_of(&self.name)).unwrap()
+    }
+
     /// Whether it said at its end that it had lost the lease.
     fn has_lost(&self) -> bool {
-        let log = std::fs::read_to_string(log_of(&self.name)).unwrap_or_default();
-        log.contains(&LeaseLost.to_string())
+        self.log().contains(&LeaseLost.to_string())
     }
 
     /// Whether it succeeded in the end, which must come soon.
@@ -98,7 +101,7 @@ impl Candidate {
 
 impl fmt::Display for Candidate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let log = std::fs::read_to_string(log_of(&self.name)).unwrap_or_default();
+        let log = self.log();
         let lines: Vec<_> = log.lines().collect();
         let end = &lines[lines.len().saturating_sub(LINES)..];
         writeln!(f, "{}, process {}:", self.name, self.process.id())?;

@@ -1,7 +1,8 @@
 //! The whole operator against an API server in memory, in virtual time, while everything goes wrong
 //! that can: calls and answers are lost, late or refused, watches skip, break or fall silent, the
-//! operator is killed at any write or told to stop, and people change, wreck and delete things meanwhile. Once all
-//! that ends, the cluster reaches the state that the specs describe, and then nothing is written.
+//! operator is killed at any write or told to stop, and people change, wreck and delete things
+//! meanwhile. Once all that ends, the cluster reaches the state that the specs describe, and then
+//! nothing is written.
 //!
 //! `make test-simulation` plays 1,000 seeds, `make torture` 100,000; SIMULATION_SEED=7 repeats one, and
 //! RUST_LOG=debug then tells what happens.
