@@ -1,100 +1,60 @@
-//! Watches of everything that belongs to ModelServices, each with its own backoff: a kind that
-//! cannot be watched delays no other.
+//! Watches of everything that belongs to ModelServices: a kind that cannot be watched delays no other.
 
+mod availability;
 mod changes;
-mod prune;
+mod pods;
+mod watches;
 
-use self::changes::changes;
+pub use watches::{Source, anew, config};
+
 use crate::api::ModelService;
-use crate::backoff::{self, WatchBackoff};
 use crate::meta;
-use crate::prometheus_operator::{Prometheus, PrometheusRule, ServiceMonitor};
-use crate::rejection;
-use crate::selection::Prometheuses;
-use crate::world::{Apis, Live};
+use crate::prometheus_operator::{Prometheus, PrometheusRule, PrometheusSpec, ServiceMonitor};
+use crate::rejection::{self, Rejection};
+use crate::seen::{Details, PodState, Seen};
+use crate::selection::{Labels, Prometheuses, SeenPrometheus};
+use crate::status::Rollout;
+use crate::world::{Apis, Live, LiveChild, SeenDeployment, SeenPod};
+use availability::Availability;
 use futures::stream::{BoxStream, SelectAll};
-use futures::{Stream, StreamExt, future, stream};
+use futures::{Stream, StreamExt, future};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use k8s_openapi::api::core::v1::{ConfigMap, Event as KubeEvent, Namespace, Pod, Service};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::Resource;
 use kube::core::PartialObjectMeta;
-use kube::runtime::reflector::{self, ObjectRef, Store};
-use kube::runtime::watcher::{self, Event};
-use kube::runtime::{WatchStreamExt, watcher as watch_kind};
-use kube::{Api, Client, Resource, ResourceExt};
+use kube::runtime::reflector::{ObjectRef, Store};
 use serde::de::DeserializeOwned;
 use std::fmt::Debug;
-use std::hash::Hash;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
+use watches::{ours, watch};
 
 /// What the watches have seen.
 #[derive(Debug)]
 pub struct Caches {
-    config_maps: Store<PartialObjectMeta<ConfigMap>>,
-    services: Store<PartialObjectMeta<Service>>,
-    deployments: Store<Deployment>,
-    disruption_budgets: Store<PartialObjectMeta<PodDisruptionBudget>>,
-    autoscalers: Store<PartialObjectMeta<HorizontalPodAutoscaler>>,
-    network_policies: Store<PartialObjectMeta<NetworkPolicy>>,
-    pods: Store<Pod>,
+    config_maps: Store<Seen<ConfigMap>>,
+    services: Store<Seen<Service>>,
+    deployments: Store<SeenDeployment>,
+    disruption_budgets: Store<Seen<PodDisruptionBudget>>,
+    autoscalers: Store<Seen<HorizontalPodAutoscaler>>,
+    network_policies: Store<Seen<NetworkPolicy>>,
+    pods: Store<SeenPod>,
+    pods_of: pods::Index,
     service_monitors: Optional<ServiceMonitor>,
     prometheus_rules: Optional<PrometheusRule>,
-    prometheuses: Store<Prometheus>,
-    rejections: Store<KubeEvent>,
-    namespaces: Store<PartialObjectMeta<Namespace>>,
+    prometheuses: Store<SeenPrometheus>,
+    rejections: Store<Seen<KubeEvent, Rejection>>,
+    namespaces: Store<Seen<Namespace, Labels>>,
 }
 
 /// A kind that the API server may not know.
 #[derive(Debug)]
 struct Optional<K: Resource<DynamicType = ()> + 'static> {
-    store: Store<PartialObjectMeta<K>>,
+    store: Store<Seen<K>>,
     availability: Arc<Availability>,
-}
-
-/// Whether the API server knows a kind: as the newest answer to its watch says.
-#[derive(Debug, Default)]
-struct Availability(AtomicU8);
-
-impl Availability {
-    const ABSENT: u8 = 1;
-    const PRESENT: u8 = 2;
-
-    /// Notes an answer; true if it differs from what was known before.
-    fn note<K>(&self, answer: &watcher::Result<Event<K>>) -> bool {
-        let now = match answer {
-            Ok(Event::Init | Event::InitApply(_)) => return false,
-            Ok(Event::InitDone | Event::Apply(_) | Event::Delete(_)) => Self::PRESENT,
-            Err(error) if is_unknown_kind(error) => Self::ABSENT,
-            // Any other fault says nothing about the kind; but nothing waits for it at the start.
-            Err(_) if self.is_known() => return false,
-            Err(_) => Self::ABSENT,
-        };
-        self.0.swap(now, Ordering::AcqRel) != now
-    }
-
-    fn is_known(&self) -> bool {
-        self.0.load(Ordering::Acquire) != 0
-    }
-
-    fn is_present(&self) -> bool {
-        self.0.load(Ordering::Acquire) == Self::PRESENT
-    }
-}
-
-fn is_unknown_kind(error: &watcher::Error) -> bool {
-    let source = match error {
-        watcher::Error::InitialListFailed(source)
-        | watcher::Error::WatchStartFailed(source)
-        | watcher::Error::WatchFailed(source) => source,
-        watcher::Error::WatchError(status) => return status.code == 404,
-        watcher::Error::NoResourceVersion => return false,
-    };
-    matches!(source, kube::Error::Api(status) if status.code == 404)
 }
 
 /// Why a ModelService may have to be looked at again.
@@ -106,176 +66,103 @@ pub type AllTriggers = SelectAll<BoxStream<'static, ()>>;
 pub fn start(source: &Source) -> (Caches, Triggers, AllTriggers) {
     let mut triggers = SelectAll::new();
     let mut all = SelectAll::new();
-    let (prometheuses, touched) = of_others::<Prometheus>(source, prune::metadata);
-    all.push(touched.boxed());
-    let (namespaces, touched) = of_others(source, prune::namespace);
-    // There are many, their labels hardly ever change, and a resync sees that too.
-    all.push(touched.filter(|()| future::ready(false)).boxed());
-    let (rejections, told) = watch(source, config().fields(rejection::FIELDS), rejection::prune);
-    triggers.push(about(logged(told)).boxed());
+    let (pods, pods_of) = pods(source, &mut triggers);
     let caches = Caches {
-        rejections,
         config_maps: metadata(source, &mut triggers),
         services: metadata(source, &mut triggers),
-        deployments: full(source, &mut triggers, prune::deployment),
+        deployments: full::<Deployment, Rollout>(source, &mut triggers),
         disruption_budgets: metadata(source, &mut triggers),
         autoscalers: metadata(source, &mut triggers),
         network_policies: metadata(source, &mut triggers),
-        pods: full(source, &mut triggers, prune::pod),
+        pods,
+        pods_of,
         service_monitors: optional(source, &mut triggers, &mut all),
         prometheus_rules: optional(source, &mut triggers, &mut all),
-        prometheuses,
-        namespaces,
+        prometheuses: prometheuses(source, &mut all),
+        rejections: rejections(source, &mut triggers),
+        namespaces: namespaces(source, &mut all),
     };
     (caches, triggers, all)
 }
 
-/// Only what we made ourselves: other people's objects cost nothing.
-fn ours() -> watch_kind::Config {
-    let label = format!("{}={}", meta::MANAGED_BY, meta::MANAGER);
-    config().labels(&label)
-}
-
-/// Of every watch.
-pub fn config() -> watch_kind::Config {
-    watch_kind::Config::default().timeout(60).page_size(100)
-}
-
-fn full<K>(source: &Source, triggers: &mut Triggers, prune: fn(&mut K)) -> Store<K>
+fn full<K, D>(source: &Source, triggers: &mut Triggers) -> Store<Seen<K, D>>
 where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
+    D: Details<K> + Clone + Send + Sync + 'static,
 {
-    let (store, events) = watch::<K>(source, ours(), prune);
-    triggers.push(owners(store.clone(), logged(events)).boxed());
+    let (store, changed) = watch::<K, K, D>(source, ours(), |_| {});
+    triggers.push(owners(changed).boxed());
     store
 }
 
-fn metadata<K>(source: &Source, triggers: &mut Triggers) -> Store<PartialObjectMeta<K>>
+fn metadata<K>(source: &Source, triggers: &mut Triggers) -> Store<Seen<K>>
 where
     K: Resource<DynamicType = ()> + Clone + Debug + Send + Sync + 'static,
 {
-    full(source, triggers, prune::metadata)
+    let (store, changed) = watch::<PartialObjectMeta<K>, K, ()>(source, ours(), |_| {});
+    triggers.push(owners(changed).boxed());
+    store
+}
+
+fn pods(source: &Source, triggers: &mut Triggers) -> (Store<SeenPod>, pods::Index) {
+    let index = pods::Index::default();
+    let noted = index.clone();
+    let note = move |answer: &_| noted.note(answer);
+    let (store, changed) = watch::<Pod, Pod, PodState>(source, ours(), note);
+    triggers.push(owners(changed).boxed());
+    (store, index)
 }
 
 fn optional<K>(source: &Source, triggers: &mut Triggers, all: &mut AllTriggers) -> Optional<K>
 where
     K: Resource<DynamicType = ()> + Clone + Debug + Send + Sync + 'static,
 {
-    let (store, events) = watch(source, ours(), |object: &mut PartialObjectMeta<K>| {
-        rejection::keep_newest_write(object.meta_mut());
-    });
     let availability = Arc::<Availability>::default();
-    let (changed, told) = futures::channel::mpsc::unbounded();
     let noted = Arc::clone(&availability);
-    let events = events.inspect(move |answer| {
+    let (told, changes) = futures::channel::mpsc::unbounded();
+    let (store, changed) = watch::<PartialObjectMeta<K>, K, ()>(source, ours(), move |answer| {
         if noted.note(answer) {
             // The receiver lives as long as the controller.
-            let _ = changed.unbounded_send(());
+            let _ = told.unbounded_send(());
         }
     });
-    triggers.push(owners(store.clone(), logged(events)).boxed());
-    all.push(told.boxed());
+    triggers.push(owners(changed).boxed());
+    all.push(changes.boxed());
     Optional {
         store,
         availability,
     }
 }
 
-/// What others make, and when it changes; perhaps the operator may not see it.
-fn of_others<K>(source: &Source, prune: fn(&mut K)) -> (Store<K>, impl Stream<Item = ()> + use<K>)
-where
-    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
-{
-    let (store, events) = watch(source, config(), prune);
-    let touched = changes(store.clone(), logged(events)).map(drop);
-    (store, touched)
+/// What the Prometheus operator says about ours; perhaps the operator may not see it.
+fn rejections(source: &Source, triggers: &mut Triggers) -> Store<Seen<KubeEvent, Rejection>> {
+    let config = config().fields(rejection::FIELDS);
+    let (store, changed) = watch::<KubeEvent, KubeEvent, Rejection>(source, config, |_| {});
+    triggers.push(owners(changed).boxed());
+    store
 }
 
-/// Where watches come from, and after how long they begin anew.
-#[derive(Clone)]
-#[expect(missing_debug_implementations, reason = "the client has none")]
-pub struct Source {
-    /// For watches.
-    pub client: Client,
-    /// Time until everything is listed again though no watch has ended: an event that gets lost on
-    /// its way is never told again.
-    pub relist: Duration,
+/// Perhaps the operator may not see them.
+fn prometheuses(source: &Source, all: &mut AllTriggers) -> Store<SeenPrometheus> {
+    let (store, changed) =
+        watch::<Prometheus, Prometheus, PrometheusSpec>(source, config(), |_| {});
+    all.push(changed.map(drop).boxed());
+    store
 }
 
-/// A watch that begins anew, with a list, after about `relist`.
-pub fn anew<S: Stream>(relist: Duration, watch: impl Fn() -> S) -> impl Stream<Item = S::Item> {
-    let end = move || tokio::time::sleep(backoff::jittered(relist));
-    stream::repeat_with(move || watch().take_until(end())).flatten()
-}
-
-/// A watch that never ends, its backoff its own, reflected into a store.
-fn watch<K>(
-    source: &Source,
-    config: watch_kind::Config,
-    prune: fn(&mut K),
-) -> (
-    Store<K>,
-    impl Stream<Item = watcher::Result<Event<K>>> + use<K>,
-)
-where
-    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
-    K::DynamicType: Eq + Hash + Clone,
-{
-    let (store, writer) = reflector::store();
-    let api = Api::<K>::all(source.client.clone());
-    let events = anew(source.relist, move || {
-        watch_kind(api.clone(), config.clone())
-    })
-    .modify(prune)
-    .backoff(WatchBackoff::default())
-    .reflect(writer);
-    (store, events)
-}
-
-fn logged<K: Resource<DynamicType = ()>>(
-    events: impl Stream<Item = watcher::Result<Event<K>>>,
-) -> impl Stream<Item = watcher::Result<Event<K>>> {
-    events.inspect(|answer| match answer {
-        Err(error) if is_unknown_kind(error) => {
-            tracing::debug!(kind = %K::kind(&()), "the API server does not know this kind");
-        }
-        Err(error) => tracing::warn!(kind = %K::kind(&()), %error, "watch interrupted"),
-        Ok(_) => {}
-    })
+fn namespaces(source: &Source, all: &mut AllTriggers) -> Store<Seen<Namespace, Labels>> {
+    type Metadata = PartialObjectMeta<Namespace>;
+    let (store, changed) = watch::<Metadata, Namespace, Labels>(source, config(), |_| {});
+    // There are many, their labels hardly ever change, and a resync sees that too.
+    all.push(changed.map(drop).filter(|()| future::ready(false)).boxed());
+    store
 }
 
 /// The ModelServices that objects belong to which changed.
-fn owners<K>(
-    store: Store<K>,
-    events: impl Stream<Item = watcher::Result<Event<K>>>,
-) -> impl Stream<Item = ObjectRef<ModelService>>
-where
-    K: Resource<DynamicType = ()> + Clone + 'static,
-{
-    changes(store, events).filter_map(|object| future::ready(owner(&*object)))
-}
-
-/// The ModelServices whose monitoring objects an event is about: those have their names.
-fn about(
-    events: impl Stream<Item = watcher::Result<Event<KubeEvent>>>,
+fn owners<K, D>(
+    changed: impl Stream<Item = Arc<Seen<K, D>>>,
 ) -> impl Stream<Item = ObjectRef<ModelService>> {
-    events.touched_objects().filter_map(|event| {
-        let about = event.ok().map(|event| event.involved_object);
-        let name = about.and_then(|about| Some((about.name?, about.namespace?)));
-        future::ready(name.map(|(name, namespace)| ObjectRef::new(&name).within(&namespace)))
-    })
-}
-
-/// The ModelService that an object belongs to: its owner, or for pods, which ReplicaSets own, the
-/// one that their label names.
-fn owner<K: Resource>(object: &K) -> Option<ObjectRef<ModelService>> {
-    let owners = object.meta().owner_references.iter().flatten();
-    let owner = owners
-        .filter(|owner| owner.kind == "ModelService")
-        .map(|owner| &owner.name)
-        .next();
-    let name = owner.or_else(|| object.meta().labels.as_ref()?.get(meta::INSTANCE))?;
-    Some(ObjectRef::new(name).within(object.meta().namespace.as_deref()?))
+    changed.filter_map(|object| future::ready(object.owner()))
 }
 
 impl Caches {
@@ -308,69 +195,61 @@ impl Caches {
 
     /// The Prometheus servers, as far as the operator may see them, and the labels of a namespace.
     pub fn prometheuses(&self, namespace: &str) -> Prometheuses {
-        match self.namespaces.get(&ObjectRef::new(namespace)) {
-            Some(found) => Prometheuses {
-                servers: self.prometheuses.state(),
-                namespace_labels: found.labels().clone(),
-            },
+        let Some(found) = self.namespaces.get(&ObjectRef::new(namespace)) else {
             // Whom a server that selects by them takes is not known.
-            None => Prometheuses::default(),
+            return Prometheuses::default();
+        };
+        let mut servers = self.prometheuses.state();
+        // Caches have no order, and what is said must not change when nothing does.
+        servers.sort_by(|a, b| (&a.namespace, &a.name).cmp(&(&b.namespace, &b.name)));
+        Prometheuses {
+            servers,
+            namespace_labels: found.details.clone(),
         }
     }
 
     /// Why the Prometheus operator refuses a monitoring object of a ModelService, if it does.
     pub fn rejection(&self, live: &Live) -> Option<String> {
-        let of = |kind, live: &Option<ObjectMeta>| {
-            let live = live.as_ref()?;
-            let event = self
-                .rejections
-                .find(|event| rejection::refuses(event, kind, live))?;
-            Some(event.message.clone().unwrap_or_default())
-        };
-        of("ServiceMonitor", &live.service_monitor)
-            .or_else(|| of("PrometheusRule", &live.prometheus_rule))
+        let monitor = self.refusal(&live.service_monitor);
+        monitor.or_else(|| self.refusal(&live.prometheus_rule))
+    }
+
+    fn refusal<K: Resource<DynamicType = ()>>(&self, live: &LiveChild<K>) -> Option<String> {
+        let live = live.as_ref()?;
+        let found = self.rejections.find(|event| event.details.refuses(live))?;
+        Some(found.details.message.to_string())
     }
 
     /// The children of a ModelService that the watches have seen.
     pub fn live(&self, namespace: &str, name: &str) -> Live {
-        let config = format!("{name}-config");
-        let dashboard = format!("{name}-dashboard");
+        let config = meta::config_name(name);
+        let dashboard = meta::dashboard_name(name);
         Live {
-            config_map: metadata_of(&self.config_maps, namespace, &config),
-            service: metadata_of(&self.services, namespace, name),
-            deployment: self
-                .deployments
-                .get(&ObjectRef::new(name).within(namespace)),
-            disruption_budget: metadata_of(&self.disruption_budgets, namespace, name),
-            autoscaler: metadata_of(&self.autoscalers, namespace, name),
-            network_policy: metadata_of(&self.network_policies, namespace, name),
-            service_monitor: metadata_of(&self.service_monitors.store, namespace, name),
-            prometheus_rule: metadata_of(&self.prometheus_rules.store, namespace, name),
-            dashboard: metadata_of(&self.config_maps, namespace, &dashboard),
+            config_map: find(&self.config_maps, namespace, &config),
+            service: find(&self.services, namespace, name),
+            deployment: find(&self.deployments, namespace, name),
+            disruption_budget: find(&self.disruption_budgets, namespace, name),
+            autoscaler: find(&self.autoscalers, namespace, name),
+            network_policy: find(&self.network_policies, namespace, name),
+            service_monitor: find(&self.service_monitors.store, namespace, name),
+            prometheus_rule: find(&self.prometheus_rules.store, namespace, name),
+            dashboard: find(&self.config_maps, namespace, &dashboard),
         }
     }
 
     /// The pods of a ModelService that the watch has seen.
-    pub fn pods(&self, namespace: &str, name: &str) -> Vec<Arc<Pod>> {
-        let belongs = |pod: &Pod| {
-            pod.metadata.namespace.as_deref() == Some(namespace)
-                && pod
-                    .labels()
-                    .get(meta::INSTANCE)
-                    .is_some_and(|instance| instance == name)
-        };
-        self.pods.state_filter(belongs)
+    pub fn pods(&self, namespace: &str, name: &str) -> Vec<Arc<SeenPod>> {
+        let names = self.pods_of.of(namespace, name).into_iter();
+        let pods = names.filter_map(|pod| find(&self.pods, namespace, &pod));
+        pods.filter(|pod| pod.service.as_deref() == Some(name))
+            .collect()
     }
 }
 
-fn metadata_of<K>(store: &Store<K>, namespace: &str, name: &str) -> Option<ObjectMeta>
+fn find<K, D>(store: &Store<Seen<K, D>>, namespace: &str, name: &str) -> Option<Arc<Seen<K, D>>>
 where
     K: Resource<DynamicType = ()> + Clone + 'static,
+    D: Clone + 'static,
 {
-    Some(
-        store
-            .get(&ObjectRef::new(name).within(namespace))?
-            .meta()
-            .clone(),
-    )
+    store.get(&ObjectRef::new(name).within(namespace))
 }

@@ -12,7 +12,8 @@ use crate::metrics::Metrics;
 use crate::observe::observe;
 use crate::plan::{Plan, Settings};
 use crate::render::{Children, render};
-use crate::status::{Verdict, publish::publish, status};
+use crate::settled::{Scene, Settled};
+use crate::status::{Verdict, publish::publish, status, was_settled};
 use crate::turns::Turns;
 use crate::validate::validate;
 use crate::world::World;
@@ -47,6 +48,7 @@ struct Context {
     metrics: Metrics,
     recorder: Recorder,
     backoff: Backoff,
+    settled: Settled,
     /// Told when what the watch says of ModelServices cannot be true.
     stale: Arc<Notify>,
 }
@@ -140,11 +142,18 @@ fn services(
         watcher(api.clone(), caches::config()).take_until(stale.notified_owned())
     };
     caches::anew(source.relist, watch)
-        .modify(|ms: &mut ModelService| ms.managed_fields_mut().clear())
+        .modify(prune)
         .backoff(WatchBackoff::default())
         .reflect(writer)
         .inspect(forget_deleted(context))
         .applied_objects()
+}
+
+/// Nobody asks who wrote what, nor what `kubectl apply` was given last.
+fn prune(ms: &mut ModelService) {
+    ms.metadata.managed_fields = None;
+    ms.annotations_mut()
+        .remove("kubectl.kubernetes.io/last-applied-configuration");
 }
 
 /// Done at `shutdown`, when those that wait for their turn need not wait any more.
@@ -176,6 +185,7 @@ impl Context {
             caches,
             ready: work.ready.subscribe(),
             backoff: Backoff::default(),
+            settled: Settled::default(),
             stale: Arc::default(),
             settings: work.settings.clone(),
             metrics: work.metrics.clone(),
@@ -185,6 +195,7 @@ impl Context {
     fn forget(&self, ms: &ModelService) {
         let uid = ms.uid().unwrap_or_default();
         self.applier.retain(|known| known != uid);
+        self.settled.retain(|known| known != uid);
         self.backoff.reset(&uid);
         let name = (ms.namespace().unwrap_or_default(), ms.name_any());
         self.metrics.forget(&name);
@@ -194,6 +205,7 @@ impl Context {
         let uids: HashSet<_> = living.iter().filter_map(|ms| ms.uid()).collect();
         let name = |ms: &Arc<ModelService>| (ms.namespace().unwrap_or_default(), ms.name_any());
         self.applier.retain(|known| uids.contains(known));
+        self.settled.retain(|known| uids.contains(known));
         self.backoff.retain(|known| uids.contains(known));
         self.metrics
             .forget_all_but(&living.iter().map(name).collect());
@@ -252,43 +264,69 @@ async fn settle(ms: &ModelService, context: &Context) -> Result<Duration, Arc<Er
         return Ok(backoff::resync());
     }
     let world = observe(&context.client, &context.caches, ms).await?;
-    let outcome = converge(ms, context, &world).await;
-    let verdict = match &outcome {
-        Ok((plan, children)) => Verdict::Applied(plan, children),
-        Err(error) => Verdict::Failed(error),
-    };
-    if let Some(statement) = status(ms, &world, &verdict) {
-        let status = publish(&context.client, &context.recorder, ms, &statement).await?;
-        match status {
-            Some(status) => {
-                let planned = outcome.as_ref().map(|(plan, _)| plan.replicas);
-                let wanted = planned.unwrap_or(ms.spec.replicas);
-                context.metrics.observe(ms, wanted, &status);
-            }
-            None => context.stale.notify_waiters(),
-        }
+    let (uid, scene) = (ms.uid().unwrap_or_default(), Scene::new(ms, &world));
+    if context.settled.holds(&uid, scene) {
+        return Ok(next_look(ms));
     }
+    let outcome = converge(ms, context, &world).await;
+    let is_news = report(ms, context, &world, &outcome).await?;
     let (_, children) = outcome?;
+    if !is_news && children.were_as_wanted() {
+        context.settled.note(&uid, scene);
+    }
     match children.failure() {
         Some(error) => Err(Arc::clone(error)),
         // No watch tells when somebody else's object goes.
         None if children.has_conflict() => Ok(RECHECK),
-        // Nor when an alias moves.
-        None if ms.spec.model.is_known_to_pods_only() => Ok(ASK_AGAIN),
-        None => Ok(backoff::resync()),
+        None => Ok(next_look(ms)),
     }
 }
 
-async fn converge(
+/// Time until a ModelService is looked at again of which nothing is left to do.
+fn next_look(ms: &ModelService) -> Duration {
+    // No watch tells when an alias moves.
+    match ms.spec.model.is_known_to_pods_only() {
+        true => ASK_AGAIN,
+        false => backoff::resync(),
+    }
+}
+
+/// What was planned and became of it.
+type Outcome = Result<(Plan, Children<Applied>), Error>;
+
+/// Says in the status what came of a reconcile; whether that is news.
+async fn report(
     ms: &ModelService,
     context: &Context,
     world: &World,
-) -> Result<(Plan, Children<Applied>), Error> {
+    outcome: &Outcome,
+) -> Result<bool, Error> {
+    let verdict = match outcome {
+        Ok((plan, children)) => Verdict::Applied(plan, children),
+        Err(error) => Verdict::Failed(error),
+    };
+    let Some(statement) = status(ms, world, &verdict) else {
+        return Ok(true);
+    };
+    let status = publish(&context.client, &context.recorder, ms, &statement).await?;
+    let Some(status) = status else {
+        context.stale.notify_waiters();
+        return Ok(true);
+    };
+    let planned = outcome.as_ref().map(|(plan, _)| plan.replicas);
+    let wanted = planned.unwrap_or(ms.spec.replicas);
+    context.metrics.observe(ms, wanted, &status);
+    Ok(ms.status.as_ref() != Some(&status))
+}
+
+async fn converge(ms: &ModelService, context: &Context, world: &World) -> Outcome {
     let plan = validate(ms, world, &context.settings)?;
-    let (namespace, uid) = (&plan.id.namespace, ms.uid().unwrap_or_default());
+    let uid = ms.uid().unwrap_or_default();
     let owner = Owner {
-        namespace,
+        namespace: &plan.id.namespace,
+        name: &plan.id.name,
         uid: &uid,
+        settled: was_settled(ms),
     };
     let children = context.applier.apply(owner, render(&plan), world).await?;
     Ok((plan, children))

@@ -20,14 +20,14 @@ pub fn name(id: &Identity) -> String {
     id.name.clone()
 }
 
-/// Name of the ConfigMap with the server's configuration.
-pub fn config_name(id: &Identity) -> String {
-    format!("{}-config", id.name)
+/// Name of the ConfigMap with the server's configuration, of the ModelService of this name.
+pub fn config_name(service: &str) -> String {
+    format!("{service}-config")
 }
 
-/// Name of the ConfigMap with the dashboard.
-pub fn dashboard_name(id: &Identity) -> String {
-    format!("{}-dashboard", id.name)
+/// Name of the ConfigMap with the dashboard, of the ModelService of this name.
+pub fn dashboard_name(service: &str) -> String {
+    format!("{service}-dashboard")
 }
 
 /// Identifier of the dashboard in Grafana: unique per namespace and name, at most 40 characters.
@@ -125,7 +125,7 @@ mod tests {
                     owner: None,
                 };
                 assert!(uids.insert(dashboard_uid(&id)), "{id:?}");
-                for map in [config_name(&id), dashboard_name(&id)] {
+                for map in [config_name(name), dashboard_name(name)] {
                     assert!(config_maps.insert((namespace, map)), "{id:?}");
                 }
             }

@@ -1,59 +1,61 @@
 //! Whether the Prometheus operator refuses what is made for it: it says so in an event about the object,
 //! drops the whole object, and tells nobody else.
 
+use crate::seen::{Details, Seen};
 use k8s_openapi::api::core::v1::Event;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta, Time};
 use k8s_openapi::jiff::Timestamp;
+use kube::Resource;
 
 /// What such events are selected by.
 pub const FIELDS: &str = "reason=InvalidConfiguration";
 
-/// Of an event only what it is about, when, and what it says.
-pub fn prune(event: &mut Event) {
-    event.metadata.managed_fields = None;
-    *event = Event {
-        metadata: std::mem::take(&mut event.metadata),
-        involved_object: std::mem::take(&mut event.involved_object),
-        last_timestamp: event.last_timestamp.take(),
-        message: event.message.take(),
-        ..Event::default()
-    };
+/// What an event says: about which object, when, and why.
+#[derive(Debug, Clone)]
+pub struct Rejection {
+    kind: Box<str>,
+    uid: Box<str>,
+    said: Option<Timestamp>,
+    /// In words of the Prometheus operator.
+    pub message: Box<str>,
 }
 
-/// Keeps of who wrote what only when that was last.
-pub fn keep_newest_write(metadata: &mut ObjectMeta) {
-    let newest = written_at(metadata);
-    metadata.managed_fields = newest.map(|time| {
-        vec![ManagedFieldsEntry {
-            time: Some(Time(time)),
-            ..ManagedFieldsEntry::default()
-        }]
-    });
+impl Details<Event> for Rejection {
+    fn of(event: &Event) -> Self {
+        let about = &event.involved_object;
+        let text = |text: &Option<String>| Box::from(text.as_deref().unwrap_or_default());
+        Self {
+            kind: text(&about.kind),
+            uid: text(&about.uid),
+            said: event.last_timestamp.as_ref().map(|time| time.0),
+            message: text(&event.message),
+        }
+    }
+
+    /// The objects that are refused have the name of their ModelService.
+    fn service(event: &Event) -> Option<&str> {
+        event.involved_object.name.as_deref()
+    }
 }
 
-fn written_at(metadata: &ObjectMeta) -> Option<Timestamp> {
-    let writes = metadata.managed_fields.iter().flatten();
-    writes
-        .filter_map(|write| Some(write.time.as_ref()?.0))
-        .max()
-}
-
-/// Whether an event says that the object of `kind` is refused: what was said before it was written last
-/// was about another content.
-pub fn refuses(event: &Event, kind: &str, live: &ObjectMeta) -> bool {
-    let about = &event.involved_object;
-    let said = event.last_timestamp.as_ref().map(|time| time.0);
-    about.kind.as_deref() == Some(kind) && about.uid == live.uid && said >= written_at(live)
+impl Rejection {
+    /// Whether it is about what `live` is now: what was said before it was written last was about
+    /// another content.
+    pub fn refuses<K: Resource<DynamicType = ()>>(&self, live: &Seen<K>) -> bool {
+        *self.kind == *K::kind(&()) && self.uid == live.uid && self.said >= live.written
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::prometheus_operator::PrometheusRule;
+    use kube::core::PartialObjectMeta;
     use rstest::rstest;
 
-    fn metadata() -> ObjectMeta {
-        let text = "uid: u1\nmanagedFields: [{time: '2026-01-01T00:00:10Z'}, {time: '2026-01-01T00:00:05Z'}]";
-        crate::yaml::parse(text).unwrap()
+    fn rule() -> Seen<PrometheusRule> {
+        let text = "metadata: {uid: u1, managedFields: [{time: '2026-01-01T00:00:10Z'}, {time: '2026-01-01T00:00:05Z'}]}";
+        let rule: PartialObjectMeta<PrometheusRule> = crate::yaml::parse(text).unwrap();
+        Seen::new(&rule)
     }
 
     #[rstest]
@@ -71,9 +73,6 @@ mod tests {
             "metadata: {{}}\ninvolvedObject: {{kind: {kind}, uid: {uid}}}\nmessage: bad\nlastTimestamp: '2026-01-01T00:00:{second:02}Z'"
         ))
         .unwrap();
-        let mut live = metadata();
-        keep_newest_write(&mut live);
-        assert_eq!(live.managed_fields.as_ref().map(Vec::len), Some(1));
-        assert_eq!(refuses(&event, "PrometheusRule", &live), counts);
+        assert_eq!(Rejection::of(&event).refuses(&rule()), counts);
     }
 }

@@ -1,22 +1,51 @@
 //! Whether any Prometheus takes the monitoring objects of a ModelService: one that is not selected is
 //! ignored without a word.
 
-use crate::prometheus_operator::Prometheus;
+use crate::prometheus_operator::{Prometheus, PrometheusSpec};
+use crate::seen::{Details, Seen};
+use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
-use kube::ResourceExt as _;
+use kube::Resource as _;
+use kube::core::PartialObjectMeta;
 use kube::core::labels::{Selector, SelectorExt as _};
 use std::collections::BTreeMap;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-type Labels = BTreeMap<String, String>;
+/// Labels of an object.
+pub type Labels = BTreeMap<String, String>;
+/// A Prometheus server that was seen.
+pub type SeenPrometheus = Seen<Prometheus, PrometheusSpec>;
+
+impl Details<Prometheus> for PrometheusSpec {
+    fn of(server: &Prometheus) -> Self {
+        server.spec.clone()
+    }
+}
+
+impl Details<PartialObjectMeta<Namespace>> for Labels {
+    fn of(namespace: &PartialObjectMeta<Namespace>) -> Self {
+        namespace.meta().labels.clone().unwrap_or_default()
+    }
+}
 
 /// The Prometheus servers of the cluster that the operator may see.
 #[derive(Debug, Clone, Default)]
 pub struct Prometheuses {
-    /// All of them.
-    pub servers: Vec<Arc<Prometheus>>,
+    /// All of them, in the order of their names.
+    pub servers: Vec<Arc<SeenPrometheus>>,
     /// Labels of the namespace of the ModelService.
     pub namespace_labels: Labels,
+}
+
+/// A server's fingerprint changes with its spec.
+impl Hash for Prometheuses {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.namespace_labels.hash(state);
+        for server in &self.servers {
+            (&server.uid, server.fingerprint).hash(state);
+        }
+    }
 }
 
 /// What a server selects by.
@@ -28,16 +57,16 @@ struct Criteria<'a> {
 }
 
 /// Of each kind that a server selects.
-const CRITERIA: [fn(&Prometheus) -> Criteria<'_>; 2] = [
+const CRITERIA: [fn(&PrometheusSpec) -> Criteria<'_>; 2] = [
     |server| Criteria {
         kind: "ServiceMonitor",
-        labels: server.spec.service_monitor_selector.as_ref(),
-        namespaces: server.spec.service_monitor_namespace_selector.as_ref(),
+        labels: server.service_monitor_selector.as_ref(),
+        namespaces: server.service_monitor_namespace_selector.as_ref(),
     },
     |server| Criteria {
         kind: "PrometheusRule",
-        labels: server.spec.rule_selector.as_ref(),
-        namespaces: server.spec.rule_namespace_selector.as_ref(),
+        labels: server.rule_selector.as_ref(),
+        namespaces: server.rule_namespace_selector.as_ref(),
     },
 ];
 
@@ -46,36 +75,35 @@ impl Prometheuses {
     /// is no server to be seen: it may be none of the Prometheus operator.
     pub fn unselected(&self, namespace: &str, labels: &Labels) -> Option<String> {
         let first = self.servers.first()?;
-        let is_ignored = |criteria: &&fn(&Prometheus) -> Criteria<'_>| {
+        let is_ignored = |criteria: &&fn(&PrometheusSpec) -> Criteria<'_>| {
             let mut servers = self.servers.iter();
-            !servers.any(|server| self.selects(server, criteria(server), namespace, labels))
+            !servers
+                .any(|server| self.selects(server, criteria(&server.details), namespace, labels))
         };
         let criteria = CRITERIA.iter().find(is_ignored)?;
         let wishes = self.servers.iter().map(|server| {
-            let wish = wish(criteria(server));
-            let of = server.namespace().unwrap_or_default();
-            format!("{of}/{} wants {wish}", server.name_any())
+            let wish = wish(criteria(&server.details));
+            let of = server.namespace.as_deref().unwrap_or_default();
+            format!("{of}/{} wants {wish}", server.name)
         });
-        let mut wishes: Vec<_> = wishes.collect();
-        // Caches have no order, and what is said must not change when nothing does.
-        wishes.sort();
+        let wishes: Vec<_> = wishes.collect();
         Some(format!(
             "no Prometheus takes the {}: {}; set spec.monitoring.scrape.labels, or monitorLabels of the operator's chart",
-            criteria(first).kind,
+            criteria(&first.details).kind,
             wishes.join(", ")
         ))
     }
 
     fn selects(
         &self,
-        server: &Prometheus,
+        server: &SeenPrometheus,
         criteria: Criteria<'_>,
         namespace: &str,
         labels: &Labels,
     ) -> bool {
         let in_namespace = match criteria.namespaces {
             Some(selector) => matches(selector, &self.namespace_labels),
-            None => server.namespace().as_deref() == Some(namespace),
+            None => server.namespace.as_deref() == Some(namespace),
         };
         in_namespace
             && criteria
@@ -117,12 +145,13 @@ mod tests {
     use rstest::rstest;
     use serde_json::{Value, json};
 
-    fn server(spec: &Value) -> Arc<Prometheus> {
+    fn server(spec: &Value) -> Arc<SeenPrometheus> {
         let server = json!({
             "apiVersion": "monitoring.coreos.com/v1", "kind": "Prometheus",
             "metadata": {"name": "k8s", "namespace": "monitoring"}, "spec": spec,
         });
-        Arc::new(serde_json::from_value(server).unwrap())
+        let server: Prometheus = serde_json::from_value(server).unwrap();
+        Arc::new(SeenPrometheus::new(&server))
     }
 
     fn prometheuses(specs: &[Value]) -> Prometheuses {

@@ -1,15 +1,14 @@
 //! The model that pods say they serve, where the spec leaves it to them which one that is.
 
 use crate::api::ModelStatus;
+use crate::world::SeenPod;
 use bytes::Bytes;
 use contract::endpoints::HTTP;
 use http::{Request, header};
 use http_body_util::{BodyExt as _, Empty, Limited};
 use hyper::client::conn::http1::handshake;
 use hyper_util::rt::TokioIo;
-use k8s_openapi::api::core::v1::Pod;
-use kube::ResourceExt as _;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpStream;
@@ -21,27 +20,18 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const LARGEST_ANSWER: usize = 64 * 1024;
 
 /// What the newest ready pod says; None if there is none, or it does not say.
-pub async fn served(pods: &[Arc<Pod>]) -> Option<ModelStatus> {
-    let ready = pods.iter().filter(|pod| is_ready(pod));
-    let newest = ready.max_by_key(|pod| (pod.creation_timestamp(), pod.name_any()))?;
-    let address: IpAddr = newest.status.as_ref()?.pod_ip.as_ref()?.parse().ok()?;
-    let answer = timeout(PATIENCE, ask((address, HTTP.number).into())).await;
+pub async fn served(pods: &[Arc<SeenPod>]) -> Option<ModelStatus> {
+    let ready = pods.iter().filter(|pod| pod.details.ready);
+    let newest = ready.max_by_key(|pod| (pod.details.created, &pod.name))?;
+    let address = (newest.details.address?, HTTP.number);
+    let answer = timeout(PATIENCE, ask(address.into())).await;
     match answer.map_err(BoxError::from).flatten() {
         Ok(model) => Some(model),
         Err(error) => {
-            tracing::debug!(pod = newest.name_any(), %error, "the pod does not say what it serves");
+            tracing::debug!(pod = %newest.name, %error, "the pod does not say what it serves");
             None
         }
     }
-}
-
-fn is_ready(pod: &Pod) -> bool {
-    let conditions = pod
-        .status
-        .as_ref()
-        .and_then(|status| status.conditions.as_ref());
-    let mut conditions = conditions.into_iter().flatten();
-    conditions.any(|condition| condition.type_ == "Ready" && condition.status == "True")
 }
 
 async fn ask(address: SocketAddr) -> Result<ModelStatus, BoxError> {
@@ -60,6 +50,7 @@ async fn ask(address: SocketAddr) -> Result<ModelStatus, BoxError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use k8s_openapi::api::core::v1::Pod;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::TcpListener;
 
@@ -99,7 +90,7 @@ mod tests {
     #[tokio::test]
     async fn nobody_is_asked_where_no_pod_is_ready() {
         let text = "metadata: {name: a}\nstatus: {podIP: 127.0.0.1, conditions: [{type: Ready, status: 'False'}]}\n";
-        let pod = Arc::new(crate::yaml::parse(text).unwrap());
-        assert_eq!(served(&[pod]).await, None);
+        let pod: Pod = crate::yaml::parse(text).unwrap();
+        assert_eq!(served(&[Arc::new(SeenPod::new(&pod))]).await, None);
     }
 }

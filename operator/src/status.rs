@@ -17,6 +17,7 @@ use crate::error::Error;
 use crate::meta;
 use crate::plan::Plan;
 use crate::render::{self, Children};
+use crate::seen::Details as _;
 use crate::world::World;
 
 /// How a reconcile ended.
@@ -57,6 +58,17 @@ pub fn status(ms: &ModelService, world: &World, verdict: &Verdict<'_>) -> Option
     Some(Statement { status, conditions })
 }
 
+/// Whether its status says that everything was as its spec wants it once.
+pub fn was_settled(ms: &ModelService) -> bool {
+    let conditions = ms.status.iter().flat_map(|status| &status.conditions);
+    let mut ready = conditions.filter(|known| known.type_ == ConditionType::Ready.as_str());
+    ready.any(|ready| {
+        let is_so = ready.status == ConditionStatus::True.as_str()
+            || ready.reason == Reason::ScaledToZero.as_str();
+        is_so && ready.observed_generation == ms.metadata.generation
+    })
+}
+
 /// The model as the plan has it; where that leaves it to the pods, as they say, or as they said of
 /// the same spec.
 fn model(ms: &ModelService, world: &World, plan: &Plan) -> ModelStatus {
@@ -93,12 +105,12 @@ fn rollout(world: &World, verdict: &Verdict<'_>) -> Rollout {
                 deployment: Outcome::Written(deployment),
                 ..
             },
-        ) => Rollout::from(deployment.as_ref()),
+        ) => Rollout::of(deployment),
         Verdict::Applied(..) | Verdict::Failed(_) => world
             .live
             .deployment
-            .as_deref()
-            .map(Rollout::from)
+            .as_ref()
+            .map(|seen| seen.details.clone())
             .unwrap_or_default(),
     }
 }
@@ -367,7 +379,7 @@ fn condition(
 mod tests {
     use super::*;
     use crate::validate::validate;
-    use crate::world::Live;
+    use crate::world::{Live, SeenDeployment, SeenPod};
     use clap::Parser;
     use k8s_openapi::api::apps::v1::Deployment;
     use k8s_openapi::api::core::v1::Pod;
@@ -388,19 +400,21 @@ mod tests {
         .unwrap()
     }
 
-    fn deployment(status: &str) -> Arc<Deployment> {
+    fn deployment(status: &str) -> Arc<SeenDeployment> {
         let text = format!(
             "metadata: {{name: churn, generation: 7}}\n\
              spec: {{replicas: 2, selector: {{}}, template: {{}}}}\nstatus: {status}\n"
         );
-        Arc::new(crate::yaml::parse(&text).unwrap())
+        let deployment: Deployment = crate::yaml::parse(&text).unwrap();
+        Arc::new(SeenDeployment::new(&deployment))
     }
 
-    fn pod(created: u32, status: &str) -> Arc<Pod> {
+    fn pod(created: u32, status: &str) -> Arc<SeenPod> {
         let text = format!(
             "metadata: {{creationTimestamp: '2026-01-01T00:00:{created:02}Z'}}\nstatus: {status}\n"
         );
-        Arc::new(crate::yaml::parse(&text).unwrap())
+        let pod: Pod = crate::yaml::parse(&text).unwrap();
+        Arc::new(SeenPod::new(&pod))
     }
 
     fn unchanged() -> Children<Applied> {
@@ -417,7 +431,7 @@ mod tests {
         }
     }
 
-    fn world(status: &str, pods: Vec<Arc<Pod>>) -> World {
+    fn world(status: &str, pods: Vec<Arc<SeenPod>>) -> World {
         World {
             live: Live {
                 deployment: Some(deployment(status)),

@@ -67,10 +67,11 @@ fn replicas(
         return (wanted, None);
     };
     let deployment = world.live.deployment.as_ref();
-    let there = deployment.and_then(|found| Some((found, found.spec.as_ref()?.replicas?)));
-    match (wanted, there) {
+    match (wanted, deployment.map(|seen| (seen.details.desired, seen))) {
         (0, _) => (0, None),
-        (_, Some((found, there @ 1..))) => (there.clamp(*fewest, *most), found.resource_version()),
+        (_, Some((there @ 1.., seen))) => {
+            (there.clamp(*fewest, *most), Some(seen.version.to_string()))
+        }
         _ => (wanted.clamp(*fewest, *most), None),
     }
 }

@@ -1,21 +1,26 @@
 //! What the cluster was seen to hold, as far as a ModelService is concerned.
 
 use crate::api::ModelStatus;
+use crate::prometheus_operator::{PrometheusRule, ServiceMonitor};
+use crate::seen::{PodState, Seen};
 use crate::selection::Prometheuses;
+use crate::status::Rollout;
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::Pod;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
+use k8s_openapi::api::core::v1::{ConfigMap, Pod, Service};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use std::sync::Arc;
 
 /// Everything that was read before deciding.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Hash)]
 pub struct World {
     /// The ConfigMap that holds the model, when the spec names one.
     pub model: ModelData,
     /// The children that exist.
     pub live: Live,
     /// Pods of the Deployment.
-    pub pods: Vec<Arc<Pod>>,
+    pub pods: Vec<Arc<SeenPod>>,
     /// The model that they say they serve, where the spec leaves that to them.
     pub served: Option<ModelStatus>,
     /// Which optional kinds the API server knows.
@@ -27,7 +32,7 @@ pub struct World {
 }
 
 /// What is known of a model that lies in a ConfigMap.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub enum ModelData {
     /// Nobody looked: the model is elsewhere, or there is no cluster.
     #[default]
@@ -41,31 +46,38 @@ pub enum ModelData {
     Sha256(String),
 }
 
+/// A Deployment that was seen, and how far it has come.
+pub type SeenDeployment = Seen<Deployment, Rollout>;
+/// A pod that was seen.
+pub type SeenPod = Seen<Pod, PodState>;
+/// A child that exists, if it does.
+pub type LiveChild<K> = Option<Arc<Seen<K>>>;
+
 /// The children that exist and carry our label.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Hash)]
 pub struct Live {
     /// The server's configuration.
-    pub config_map: Option<ObjectMeta>,
+    pub config_map: LiveChild<ConfigMap>,
     /// The Service.
-    pub service: Option<ObjectMeta>,
+    pub service: LiveChild<Service>,
     /// The Deployment, with its status.
-    pub deployment: Option<Arc<Deployment>>,
+    pub deployment: Option<Arc<SeenDeployment>>,
     /// The PodDisruptionBudget.
-    pub disruption_budget: Option<ObjectMeta>,
+    pub disruption_budget: LiveChild<PodDisruptionBudget>,
     /// The HorizontalPodAutoscaler.
-    pub autoscaler: Option<ObjectMeta>,
+    pub autoscaler: LiveChild<HorizontalPodAutoscaler>,
     /// The NetworkPolicy.
-    pub network_policy: Option<ObjectMeta>,
+    pub network_policy: LiveChild<NetworkPolicy>,
     /// The ServiceMonitor.
-    pub service_monitor: Option<ObjectMeta>,
+    pub service_monitor: LiveChild<ServiceMonitor>,
     /// The PrometheusRule.
-    pub prometheus_rule: Option<ObjectMeta>,
+    pub prometheus_rule: LiveChild<PrometheusRule>,
     /// The dashboard's ConfigMap.
-    pub dashboard: Option<ObjectMeta>,
+    pub dashboard: LiveChild<ConfigMap>,
 }
 
 /// Which optional kinds the API server knows.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct Apis {
     /// `servicemonitors.monitoring.coreos.com`
     pub service_monitors: bool,

@@ -33,7 +33,7 @@ pub struct ModelServiceStatus {
 }
 
 /// The model that the spec asks for.
-#[derive(JsonSchema, Serialize, Deserialize, Debug, Clone, PartialEq, Eq)]
+#[derive(JsonSchema, Serialize, Deserialize, Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ModelStatus {
     /// Version on metrics and answers.
     #[serde(default, skip_serializing_if = "Option::is_none")]

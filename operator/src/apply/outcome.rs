@@ -37,6 +37,11 @@ pub enum Outcome<K> {
 }
 
 impl<K> Outcome<K> {
+    /// Whether all was as it should be.
+    fn is_as_wanted(&self) -> bool {
+        matches!(self, Self::Unchanged | Self::Absent | Self::KindMissing)
+    }
+
     /// Whether an object of somebody else stands in its place.
     pub fn is_conflict(&self) -> bool {
         matches!(self, Self::Conflict { .. })
@@ -91,6 +96,30 @@ pub struct Faults<'a> {
 }
 
 impl Children<Applied> {
+    /// Whether nothing was written, and nothing is left to be.
+    pub fn were_as_wanted(&self) -> bool {
+        let Self {
+            config_map,
+            service,
+            deployment,
+            disruption_budget,
+            autoscaler,
+            network_policy,
+            service_monitor,
+            prometheus_rule,
+            dashboard,
+        } = self;
+        config_map.is_as_wanted()
+            && service.is_as_wanted()
+            && deployment.is_as_wanted()
+            && disruption_budget.is_as_wanted()
+            && autoscaler.is_as_wanted()
+            && network_policy.is_as_wanted()
+            && service_monitor.is_as_wanted()
+            && prometheus_rule.is_as_wanted()
+            && dashboard.is_as_wanted()
+    }
+
     /// Whether an object of somebody else stands where one of ours should.
     pub fn has_conflict(&self) -> bool {
         let Faults {

@@ -1,21 +1,21 @@
 //! What differs from what a cache held: of a list that is made anew only what is new, changed or gone.
 
+use crate::seen::Seen;
 use futures::{Stream, StreamExt, stream};
+use kube::Resource;
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::runtime::watcher::{self, Event};
-use kube::{Resource, ResourceExt};
-use std::hash::Hash;
 use std::sync::Arc;
 
 /// The objects that `events`, all of which `store` has noted already, are news of. A list tells them
 /// at its end, when the store holds it.
-pub(super) fn changes<K>(
-    store: Store<K>,
-    events: impl Stream<Item = watcher::Result<Event<K>>>,
-) -> impl Stream<Item = Arc<K>>
+pub(super) fn changes<K, D>(
+    store: Store<Seen<K, D>>,
+    events: impl Stream<Item = watcher::Result<Event<Seen<K, D>>>>,
+) -> impl Stream<Item = Arc<Seen<K, D>>>
 where
-    K: Resource + Clone + 'static,
-    K::DynamicType: Eq + Hash + Clone + Default,
+    K: Resource<DynamicType = ()> + Clone + 'static,
+    D: Clone + 'static,
 {
     let (mut before, mut differing) = (Vec::new(), Vec::new());
     let news = events.map(move |event| match event {
@@ -28,15 +28,19 @@ where
         Ok(Event::InitApply(object)) => {
             // Until the end of the list the store holds the one before.
             let known = store.get(&ObjectRef::from_obj(&object));
-            if known.is_none_or(|known| known.resource_version() != object.resource_version()) {
+            if known.is_none_or(|known| known.version != object.version) {
                 differing.push(Arc::new(object));
             }
             Vec::new()
         }
         Ok(Event::InitDone) => {
-            let is_gone = |object: &Arc<K>| store.get(&ObjectRef::from_obj(&**object)).is_none();
-            let gone = before.drain(..).filter(is_gone);
-            differing.drain(..).chain(gone).collect()
+            let is_gone =
+                |object: &Arc<Seen<K, D>>| store.get(&ObjectRef::from_obj(&**object)).is_none();
+            let gone = std::mem::take(&mut before).into_iter().filter(is_gone);
+            std::mem::take(&mut differing)
+                .into_iter()
+                .chain(gone)
+                .collect()
         }
         Err(_) => Vec::new(),
     });
@@ -47,17 +51,17 @@ where
 mod tests {
     use super::*;
     use k8s_openapi::api::core::v1::ConfigMap;
-    use kube::runtime::{WatchStreamExt as _, reflector};
+    use kube::runtime::reflector::{reflector, store};
 
-    fn object((name, version): (&str, &str)) -> ConfigMap {
+    fn object((name, version): (&str, &str)) -> Seen<ConfigMap> {
         let mut object = ConfigMap::default();
         object.metadata.name = Some(name.to_owned());
         object.metadata.namespace = Some("default".to_owned());
         object.metadata.resource_version = Some(version.to_owned());
-        object
+        Seen::new(&object)
     }
 
-    fn list(objects: &[(&str, &str)]) -> Vec<watcher::Result<Event<ConfigMap>>> {
+    fn list(objects: &[(&str, &str)]) -> Vec<watcher::Result<Event<Seen<ConfigMap>>>> {
         let objects = objects.iter().copied().map(object);
         let inner = objects.map(|object| Ok(Event::InitApply(object)));
         [Ok(Event::Init)]
@@ -76,12 +80,10 @@ mod tests {
         events.extend(list(&[("d", "1")]).into_iter().take(2));
         events.extend(list(&[("a", "2"), ("b", "3"), ("d", "1")]));
         events.push(Ok(Event::Delete(object(("d", "1")))));
-        let (store, writer) = reflector::store();
-        let events = stream::iter(events).reflect(writer);
-        let told = changes(store, events).map(|object| {
-            let version = object.resource_version().unwrap();
-            format!("{} {version}", object.name_any())
-        });
+        let (store, writer) = store();
+        let events = reflector(writer, stream::iter(events));
+        let told =
+            changes(store, events).map(|object| format!("{} {}", object.name, object.version));
         let mut told: Vec<_> = told.collect().await;
         told[..3].sort();
         assert_eq!(

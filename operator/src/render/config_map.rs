@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 pub(super) fn render(plan: &Plan) -> ConfigMap {
     let value = serde_json::json!(plan.config);
     ConfigMap {
-        metadata: meta::object(&plan.id, meta::config_name(&plan.id), &BTreeMap::new()),
+        metadata: meta::object(&plan.id, meta::config_name(&plan.id.name), &BTreeMap::new()),
         data: Some(BTreeMap::from([(
             endpoints::CONFIG_FILE.to_owned(),
             format!("{value:#}\n"),

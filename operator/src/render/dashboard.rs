@@ -17,7 +17,7 @@ const FOLDER_ANNOTATION: &str = "grafana_folder";
 pub(super) fn render(id: &Identity, monitoring: &Monitoring, dashboard: &Dashboard) -> ConfigMap {
     let mut labels = dashboard.labels.clone();
     labels.insert(SIDECAR_LABEL.to_owned(), "1".to_owned());
-    let mut metadata = meta::object(id, meta::dashboard_name(id), &labels);
+    let mut metadata = meta::object(id, meta::dashboard_name(&id.name), &labels);
     metadata.annotations = dashboard
         .folder
         .as_ref()

@@ -210,7 +210,7 @@ fn volumes(plan: &Plan) -> Vec<Volume> {
     let config = Volume {
         name: CONFIG_VOLUME.to_owned(),
         config_map: Some(ConfigMapVolumeSource {
-            name: meta::config_name(&plan.id),
+            name: meta::config_name(&plan.id.name),
             ..ConfigMapVolumeSource::default()
         }),
         ..Volume::default()

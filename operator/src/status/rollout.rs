@@ -1,9 +1,10 @@
 //! How far the Deployment has come.
 
-use k8s_openapi::api::apps::v1::{Deployment, DeploymentCondition};
+use crate::seen::Details;
+use k8s_openapi::api::apps::v1::{Deployment, DeploymentCondition, DeploymentStatus};
 
 /// How far the Deployment has come: its numbers of pods.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Rollout {
     /// Wanted.
     pub desired: i32,
@@ -21,20 +22,20 @@ pub struct Rollout {
     pub overdue: bool,
 }
 
-impl From<&Deployment> for Rollout {
-    fn from(deployment: &Deployment) -> Self {
-        let status = deployment.status.clone().unwrap_or_default();
-        let conditions = status.conditions.as_deref().unwrap_or_default();
+impl Details<Deployment> for Rollout {
+    fn of(deployment: &Deployment) -> Self {
+        let status = deployment.status.as_ref();
+        let conditions = status.and_then(|status| status.conditions.as_deref());
+        let conditions = conditions.unwrap_or_default();
+        let count = |of: fn(&DeploymentStatus) -> Option<i32>| status.and_then(of).unwrap_or(0);
+        let spec = deployment.spec.as_ref();
+        let observed = status.and_then(|status| status.observed_generation);
         Self {
-            desired: deployment
-                .spec
-                .as_ref()
-                .and_then(|spec| spec.replicas)
-                .unwrap_or(1),
-            total: status.replicas.unwrap_or(0),
-            updated: status.updated_replicas.unwrap_or(0),
-            ready: status.ready_replicas.unwrap_or(0),
-            observed: status.observed_generation >= deployment.metadata.generation,
+            desired: spec.and_then(|spec| spec.replicas).unwrap_or(1),
+            total: count(|status| status.replicas),
+            updated: count(|status| status.updated_replicas),
+            ready: count(|status| status.ready_replicas),
+            observed: observed >= deployment.metadata.generation,
             refused: find(conditions, "ReplicaFailure", "True").and_then(|c| c.message.clone()),
             overdue: find(conditions, "Progressing", "False").is_some(),
         }

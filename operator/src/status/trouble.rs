@@ -1,10 +1,9 @@
 //! What keeps a pod from serving, in words of its own container.
 
 use crate::api::Reason;
-use crate::render::CONTAINER;
+use crate::seen::{Container, End, PodState};
+use crate::world::SeenPod;
 use contract::labels::{LoadFailure, StartFailure};
-use k8s_openapi::api::core::v1::{ContainerState, ContainerStateTerminated, ContainerStatus, Pod};
-use kube::ResourceExt;
 use std::sync::Arc;
 
 /// What keeps a pod from serving.
@@ -18,45 +17,23 @@ pub struct Trouble {
 
 /// The trouble of the newest pod that has one: the newest has the current spec, in which `model` may
 /// be the image that holds the model.
-pub(super) fn of_pods(pods: &[Arc<Pod>], model: Option<&str>) -> Option<Trouble> {
-    let over = |pod: &Pod| {
-        let phase = pod
-            .status
-            .as_ref()
-            .and_then(|status| status.phase.as_deref());
-        pod.metadata.deletion_timestamp.is_some() || matches!(phase, Some("Failed" | "Succeeded"))
-    };
-    let mut living: Vec<_> = pods.iter().filter(|pod| !over(pod)).collect();
-    living.sort_by_key(|pod| std::cmp::Reverse(pod.creation_timestamp()));
+pub(super) fn of_pods(pods: &[Arc<SeenPod>], model: Option<&str>) -> Option<Trouble> {
+    let pods = pods.iter().map(|pod| &pod.details);
+    let mut living: Vec<_> = pods.filter(|pod| !pod.over).collect();
+    living.sort_by_key(|pod| std::cmp::Reverse(pod.created));
     living.into_iter().find_map(|pod| of_pod(pod, model))
 }
 
 /// What keeps this pod from serving, if anything does.
-fn of_pod(pod: &Pod, model: Option<&str>) -> Option<Trouble> {
-    let status = pod.status.as_ref()?;
-    let container = status
-        .container_statuses
-        .iter()
-        .flatten()
-        .find(|c| c.name == CONTAINER);
-    container
-        .and_then(|container| of_container(container, model))
-        .or_else(|| unschedulable(pod))
+fn of_pod(pod: &PodState, model: Option<&str>) -> Option<Trouble> {
+    let container = pod.container.as_deref();
+    let of_container = container.and_then(|container| of_container(container, model));
+    of_container.or_else(|| Some(unschedulable(pod.unschedulable.as_deref()?)))
 }
 
-fn of_container(container: &ContainerStatus, model: Option<&str>) -> Option<Trouble> {
-    if container.ready {
-        return None;
-    }
-    let state = container.state.as_ref();
-    let waiting = state.and_then(|state| state.waiting.as_ref());
-    let reason = waiting
-        .and_then(|waiting| waiting.reason.as_deref())
-        .unwrap_or_default();
-    let message = waiting
-        .and_then(|waiting| waiting.message.as_deref())
-        .unwrap_or_default();
-    match reason {
+fn of_container(container: &Container, model: Option<&str>) -> Option<Trouble> {
+    let (reason, message) = &container.waiting;
+    match &**reason {
         "ErrImagePull" | "ImagePullBackOff" | "InvalidImageName" | "ErrImageNeverPull" => {
             Some(image(&container.image, model, message))
         }
@@ -66,10 +43,7 @@ fn of_container(container: &ContainerStatus, model: Option<&str>) -> Option<Trou
                 message: sentence(message),
             })
         }
-        _ => [state, container.last_state.as_ref()]
-            .into_iter()
-            .flatten()
-            .find_map(of_end),
+        _ => container.ends.first().map(of_end),
     }
 }
 
@@ -103,20 +77,21 @@ fn is_about(message: &str, image: &str) -> bool {
 }
 
 /// What a container that ended in failure said last.
-fn of_end(state: &ContainerState) -> Option<Trouble> {
-    let end = state.terminated.as_ref().filter(|end| end.exit_code != 0)?;
-    Some(last_words(end).unwrap_or_else(|| Trouble {
+fn of_end(end: &End) -> Trouble {
+    last_words(end).unwrap_or_else(|| Trouble {
         reason: Reason::CrashLooping,
         message: format!(
             "the server stopped with exit code {}{}",
-            end.exit_code,
-            end.reason.as_ref().map_or(String::new(), |reason| format!(" ({reason})"))
+            end.code,
+            end.reason
+                .as_ref()
+                .map_or(String::new(), |reason| format!(" ({reason})"))
         ),
-    }))
+    })
 }
 
 /// The server's last words, when it could not start: `Reason: message`.
-fn last_words(end: &ContainerStateTerminated) -> Option<Trouble> {
+fn last_words(end: &End) -> Option<Trouble> {
     let (reason, message) = end.message.as_deref()?.split_once(": ")?;
     let load = LoadFailure::parse(reason).map(Reason::Load);
     let reason = load.or_else(|| StartFailure::parse(reason).map(Reason::Start))?;
@@ -126,16 +101,11 @@ fn last_words(end: &ContainerStateTerminated) -> Option<Trouble> {
     })
 }
 
-fn unschedulable(pod: &Pod) -> Option<Trouble> {
-    let conditions = pod.status.as_ref()?.conditions.as_ref()?;
-    let scheduled = conditions
-        .iter()
-        .find(|c| c.type_ == "PodScheduled" && c.status == "False")?;
-    let message = sentence(scheduled.message.as_deref().unwrap_or("no node has room"));
-    Some(Trouble {
+fn unschedulable(why: &str) -> Trouble {
+    Trouble {
         reason: Reason::Unschedulable,
-        message,
-    })
+        message: sentence(why),
+    }
 }
 
 /// One line of at most 500 characters without its full stop.

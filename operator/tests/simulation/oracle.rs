@@ -6,10 +6,11 @@ use crate::objects::{Key, Objects};
 use crate::people::key_of;
 use crate::rendered::objects as objects_of;
 use crate::settings::settings_of;
+use k8s_openapi::api::apps::v1::Deployment;
 use operator::api::ModelService;
 use operator::render::render;
 use operator::validate::validate;
-use operator::world::{Live, ModelData, World};
+use operator::world::{Live, ModelData, SeenDeployment, World};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -52,8 +53,10 @@ fn world(objects: &Objects, name: &str) -> World {
     World {
         model: ModelData::NoConfigMap,
         live: Live {
-            deployment: deployment
-                .map(|found| Arc::new(serde_json::from_value(found.clone()).unwrap())),
+            deployment: deployment.map(|found| {
+                let found: Deployment = serde_json::from_value(found.clone()).unwrap();
+                Arc::new(SeenDeployment::new(&found))
+            }),
             ..Live::default()
         },
         ..World::default()

@@ -48,7 +48,8 @@ fn do_something(server: &ApiServer, random: &mut Rng) {
             let child = child(random, name);
             drop(server.change(|objects| objects.delete(&child, None)));
         }
-        70..85 => meddle(server, random, name),
+        70..82 => meddle(server, random, name),
+        82..85 => hide(server, random, name),
         85..90 => stand_in_the_way(server, random, name),
         90..95 => forget_history(server),
         _ => install_or_not(server, random),
@@ -100,6 +101,18 @@ fn meddle(server: &ApiServer, random: &mut Rng, name: &str) {
             _ => wreck(object),
         });
     });
+}
+
+/// Takes the label away by which the operator knows a child, and at once changes the spec: perhaps to
+/// one in which there is no such child.
+fn hide(server: &ApiServer, random: &mut Rng, name: &str) {
+    let child = child(random, name);
+    server.change(|objects| {
+        objects.edit(&child, |object| {
+            object["metadata"]["labels"]["app.kubernetes.io/managed-by"] = json!("me");
+        });
+    });
+    serve(server, random, name);
 }
 
 fn wreck(object: &mut Value) {
