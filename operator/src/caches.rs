@@ -15,7 +15,7 @@ use crate::seen::{Details, PodState, Seen};
 use crate::selection::{Labels, Prometheuses, SeenPrometheus};
 use crate::status::Rollout;
 use crate::world::{Apis, Live, LiveChild, SeenDeployment, SeenPod};
-use availability::Availability;
+use availability::{Availability, is_refusal};
 use futures::stream::{BoxStream, SelectAll};
 use futures::{Stream, StreamExt, future};
 use k8s_openapi::api::apps::v1::Deployment;
@@ -26,10 +26,13 @@ use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::Resource;
 use kube::core::PartialObjectMeta;
 use kube::runtime::reflector::{ObjectRef, Store};
+use kube::runtime::watcher::Event;
 use serde::de::DeserializeOwned;
 use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Notify;
+use tokio::time::timeout;
 use watches::{ours, watch};
 
 /// What the watches have seen.
@@ -46,6 +49,8 @@ pub struct Caches {
     service_monitors: Optional<ServiceMonitor>,
     prometheus_rules: Optional<PrometheusRule>,
     prometheuses: Store<SeenPrometheus>,
+    /// Told when it is known which ones there are, or that the operator may not see them.
+    prometheuses_known: Arc<Notify>,
     rejections: Store<Seen<KubeEvent, Rejection>>,
     namespaces: Store<Seen<Namespace, Labels>>,
 }
@@ -62,11 +67,15 @@ pub type Triggers = SelectAll<BoxStream<'static, ObjectRef<ModelService>>>;
 /// Why all of them may have to be.
 pub type AllTriggers = SelectAll<BoxStream<'static, ()>>;
 
+/// For the first answer about what is of use and not needed.
+const PATIENCE: Duration = Duration::from_secs(20);
+
 /// Starts every watch. The caches fill while the triggers are polled.
 pub fn start(source: &Source) -> (Caches, Triggers, AllTriggers) {
     let mut triggers = SelectAll::new();
     let mut all = SelectAll::new();
     let (pods, pods_of) = pods(source, &mut triggers);
+    let (prometheuses, prometheuses_known) = prometheuses(source, &mut all);
     let caches = Caches {
         config_maps: metadata(source, &mut triggers),
         services: metadata(source, &mut triggers),
@@ -78,7 +87,8 @@ pub fn start(source: &Source) -> (Caches, Triggers, AllTriggers) {
         pods_of,
         service_monitors: optional(source, &mut triggers, &mut all),
         prometheus_rules: optional(source, &mut triggers, &mut all),
-        prometheuses: prometheuses(source, &mut all),
+        prometheuses,
+        prometheuses_known,
         rejections: rejections(source, &mut triggers),
         namespaces: namespaces(source, &mut all),
     };
@@ -143,11 +153,17 @@ fn rejections(source: &Source, triggers: &mut Triggers) -> Store<Seen<KubeEvent,
 }
 
 /// Perhaps the operator may not see them.
-fn prometheuses(source: &Source, all: &mut AllTriggers) -> Store<SeenPrometheus> {
-    let (store, changed) =
-        watch::<Prometheus, Prometheus, PrometheusSpec>(source, config(), |_| {});
+fn prometheuses(source: &Source, all: &mut AllTriggers) -> (Store<SeenPrometheus>, Arc<Notify>) {
+    let known = Arc::<Notify>::default();
+    let told = Arc::clone(&known);
+    let note = move |answer: &_| {
+        if matches!(answer, Ok(Event::InitDone)) || answer.as_ref().is_err_and(is_refusal) {
+            told.notify_one();
+        }
+    };
+    let (store, changed) = watch::<Prometheus, Prometheus, PrometheusSpec>(source, config(), note);
     all.push(changed.map(drop).boxed());
-    store
+    (store, known)
 }
 
 fn namespaces(source: &Source, all: &mut AllTriggers) -> Store<Seen<Namespace, Labels>> {
@@ -183,6 +199,8 @@ impl Caches {
         {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
+        // Not for ever: without them models are served all the same.
+        let _ = timeout(PATIENCE, self.prometheuses_known.notified()).await;
     }
 
     /// Which optional kinds the API server knows.
@@ -195,16 +213,13 @@ impl Caches {
 
     /// The Prometheus servers, as far as the operator may see them, and the labels of a namespace.
     pub fn prometheuses(&self, namespace: &str) -> Prometheuses {
-        let Some(found) = self.namespaces.get(&ObjectRef::new(namespace)) else {
-            // Whom a server that selects by them takes is not known.
-            return Prometheuses::default();
-        };
+        let found = self.namespaces.get(&ObjectRef::new(namespace));
         let mut servers = self.prometheuses.state();
         // Caches have no order, and what is said must not change when nothing does.
         servers.sort_by(|a, b| (&a.namespace, &a.name).cmp(&(&b.namespace, &b.name)));
         Prometheuses {
             servers,
-            namespace_labels: found.details.clone(),
+            namespace_labels: found.map(|found| found.details.clone()),
         }
     }
 

@@ -23,7 +23,8 @@ pub struct Settings {
     /// Whether pods get a NetworkPolicy. Without one, everybody may talk to them.
     #[arg(long, env = "NETWORK_POLICIES", default_value_t = true, action = clap::ArgAction::Set)]
     pub network_policies: bool,
-    /// Namespace whose pods may ask for metrics; may be repeated. By default all may.
+    /// Namespace whose pods may ask for metrics; may be repeated. By default those in which there is a Prometheus
+    /// of the Prometheus operator, and all where this operator sees none.
     #[arg(
         long = "monitoring-namespace",
         env = "MONITORING_NAMESPACES",

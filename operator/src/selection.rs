@@ -34,8 +34,8 @@ impl Details<PartialObjectMeta<Namespace>> for Labels {
 pub struct Prometheuses {
     /// All of them, in the order of their names.
     pub servers: Vec<Arc<SeenPrometheus>>,
-    /// Labels of the namespace of the ModelService.
-    pub namespace_labels: Labels,
+    /// Labels of the namespace of the ModelService, if they are known.
+    pub namespace_labels: Option<Labels>,
 }
 
 /// A server's fingerprint changes with its spec.
@@ -71,10 +71,22 @@ const CRITERIA: [fn(&PrometheusSpec) -> Criteria<'_>; 2] = [
 ];
 
 impl Prometheuses {
+    /// The namespaces in which there are servers.
+    pub fn namespaces(&self) -> Vec<String> {
+        let all = self.servers.iter();
+        let mut all: Vec<_> = all
+            .filter_map(|server| Some(server.namespace.as_deref()?.to_owned()))
+            .collect();
+        all.dedup();
+        all
+    }
+
     /// Why nobody takes the objects with `labels` in `namespace`; None if somebody does, or if there
     /// is no server to be seen: it may be none of the Prometheus operator.
     pub fn unselected(&self, namespace: &str, labels: &Labels) -> Option<String> {
         let first = self.servers.first()?;
+        // Whom a server that selects by them takes is not known without.
+        self.namespace_labels.as_ref()?;
         let is_ignored = |criteria: &&fn(&PrometheusSpec) -> Criteria<'_>| {
             let mut servers = self.servers.iter();
             !servers
@@ -102,7 +114,10 @@ impl Prometheuses {
         labels: &Labels,
     ) -> bool {
         let in_namespace = match criteria.namespaces {
-            Some(selector) => matches(selector, &self.namespace_labels),
+            Some(selector) => {
+                let labels = self.namespace_labels.as_ref();
+                labels.is_some_and(|labels| matches(selector, labels))
+            }
             None => server.namespace.as_deref() == Some(namespace),
         };
         in_namespace
@@ -157,7 +172,7 @@ mod tests {
     fn prometheuses(specs: &[Value]) -> Prometheuses {
         Prometheuses {
             servers: specs.iter().map(server).collect(),
-            namespace_labels: BTreeMap::from([("team".to_owned(), "risk".to_owned())]),
+            namespace_labels: Some(BTreeMap::from([("team".to_owned(), "risk".to_owned())])),
         }
     }
 

@@ -45,7 +45,7 @@ pub fn validate(ms: &ModelService, world: &World, settings: &Settings) -> Result
         replicas_seen_at,
         autoscaling,
         network: settings.network_policies.then(|| NetworkAccess {
-            monitoring_namespaces: settings.monitoring_namespaces.clone(),
+            monitoring_namespaces: monitoring_namespaces(settings, world),
             destinations: model.destination.into_iter().chain(receiver).collect(),
         }),
         model_volume: model.volume,
@@ -53,6 +53,15 @@ pub fn validate(ms: &ModelService, world: &World, settings: &Settings) -> Result
         api_keys,
         id,
     })
+}
+
+/// Those that the administrator names, else those in which there is a Prometheus.
+fn monitoring_namespaces(settings: &Settings, world: &World) -> Vec<String> {
+    let named = &settings.monitoring_namespaces;
+    match named.is_empty() {
+        true => world.prometheuses.namespaces(),
+        false => named.clone(),
+    }
 }
 
 /// What the spec says. Once there are pods, an autoscaler decides: its number is kept, so that
@@ -160,6 +169,8 @@ mod tests {
     use crate::api::Reason;
     use crate::meta;
     use crate::plan::{Destination, Host, ModelVolume};
+    use crate::prometheus_operator::Prometheus;
+    use crate::selection::SeenPrometheus;
     use crate::world::ModelData;
     use clap::Parser;
     use contract::config::{MlflowVersion, ModelSource};
@@ -167,6 +178,7 @@ mod tests {
     use k8s_openapi::apimachinery::pkg::api::resource::Quantity as KubeQuantity;
     use rstest::rstest;
     use std::collections::BTreeMap;
+    use std::sync::Arc;
 
     #[derive(Parser)]
     struct Defaults {
@@ -360,6 +372,24 @@ mod tests {
             let expected = Destination { host, port: 4318 };
             assert_eq!(plan.network.unwrap().destinations, [expected]);
         }
+    }
+
+    #[test]
+    fn metrics_are_asked_for_from_where_a_prometheus_is_unless_the_administrator_says_otherwise() {
+        let server = |namespace: &str| {
+            let text = format!("metadata: {{name: k8s, namespace: {namespace}}}\nspec: {{}}");
+            let server: Prometheus = crate::yaml::parse(&text).unwrap();
+            Arc::new(SeenPrometheus::new(&server))
+        };
+        let mut world = World::default();
+        let namespaces = |world: &World, arguments: &[&str]| {
+            let settings = settings(arguments);
+            monitoring_namespaces(&settings, world).join(" ")
+        };
+        assert_eq!(namespaces(&world, &[]), "", "no Prometheus: all may");
+        world.prometheuses.servers = ["a", "a", "b"].map(server).into();
+        assert_eq!(namespaces(&world, &[]), "a b");
+        assert_eq!(namespaces(&world, &["--monitoring-namespace=c"]), "c");
     }
 
     #[test]

@@ -35,12 +35,23 @@ impl Availability {
 
 /// Whether a watch failed as there is no such kind.
 pub(super) fn is_unknown_kind(error: &watcher::Error) -> bool {
-    let source = match error {
-        watcher::Error::InitialListFailed(source)
-        | watcher::Error::WatchStartFailed(source)
-        | watcher::Error::WatchFailed(source) => source,
-        watcher::Error::WatchError(status) => return status.code == 404,
-        watcher::Error::NoResourceVersion => return false,
-    };
-    matches!(source, kube::Error::Api(status) if status.code == 404)
+    status_code(error) == Some(404)
+}
+
+/// Whether a watch failed as there is no such kind, or none that the operator may see.
+pub(super) fn is_refusal(error: &watcher::Error) -> bool {
+    matches!(status_code(error), Some(403 | 404))
+}
+
+fn status_code(error: &watcher::Error) -> Option<u16> {
+    match error {
+        watcher::Error::InitialListFailed(kube::Error::Api(status))
+        | watcher::Error::WatchStartFailed(kube::Error::Api(status))
+        | watcher::Error::WatchFailed(kube::Error::Api(status)) => Some(status.code),
+        watcher::Error::WatchError(status) => Some(status.code),
+        watcher::Error::InitialListFailed(_)
+        | watcher::Error::WatchStartFailed(_)
+        | watcher::Error::WatchFailed(_)
+        | watcher::Error::NoResourceVersion => None,
+    }
 }

@@ -20,6 +20,7 @@ mod faults;
 mod kubectl;
 mod load;
 mod misoperations;
+mod policies;
 mod prometheus;
 mod rollouts;
 mod served;

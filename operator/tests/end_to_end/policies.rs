@@ -1,0 +1,130 @@
+//! Who may ask the pods of a model, and whom they may ask, where NetworkPolicies are enforced.
+
+use crate::cluster::{Cluster, PATIENCE, node, on_node, run, try_on_node};
+use crate::kubectl::{eventually, kubectl};
+use contract::endpoints::{ADMIN, GRPC, HTTP};
+use serde_json::Value;
+
+const SPEC: &str = "{model: {source: {builtin: {name: diabetes}}}}";
+/// Where kube-router keeps its program on the node.
+const PROGRAM: &str = "/usr/local/bin/kube-router";
+
+/// Enforces NetworkPolicies on the node until dropped.
+struct Enforcement;
+
+impl Enforcement {
+    fn begin() -> Self {
+        let program =
+            std::env::var("KUBE_ROUTER").expect("run the tests with `make test-end-to-end`");
+        let target = format!("{}:{PROGRAM}", node());
+        let (copied, said) = run("docker", &["cp", &program, &target]);
+        assert!(copied, "{said}");
+        // Pods of one node are on one bridge, whose frames the kernel filters only if told to.
+        let bridged = "echo 1 >/proc/sys/net/bridge/bridge-nf-call-iptables";
+        on_node(&["sh", "-c", bridged]);
+        let name = format!("--hostname-override={}", node());
+        on_node(&[
+            "systemd-run",
+            "--unit=kube-router",
+            PROGRAM,
+            "--run-firewall=true",
+            "--run-router=false",
+            "--run-service-proxy=false",
+            "--kubeconfig=/etc/kubernetes/admin.conf",
+            &name,
+        ]);
+        Self
+    }
+}
+
+/// Takes kube-router's chains away, and leaves those of others.
+const CLEAN: &str = "iptables-save --table filter | grep --invert-match --extended-regexp 'KUBE-(ROUTER|NWPLCY|POD-FW)' | iptables-restore";
+
+impl Drop for Enforcement {
+    fn drop(&mut self) {
+        for command in [
+            &["systemctl", "stop", "kube-router"][..],
+            &["sh", "-c", CLEAN],
+        ] {
+            let (success, said) = try_on_node(command);
+            if !success {
+                eprintln!("{command:?}: {said}");
+            }
+        }
+    }
+}
+
+/// A pod, to speak in its name.
+struct Peer {
+    address: String,
+    process: String,
+}
+
+impl Peer {
+    /// The first pod of a namespace with a label.
+    fn new(namespace: &str, label: &str) -> Self {
+        let query = ["-n", namespace, "get", "pods", "-l", label, "-o", "json"];
+        let pods: Value = serde_json::from_str(&kubectl(&query, None).unwrap()).unwrap();
+        let status = &pods["items"][0]["status"];
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        let container = text(&status["containerStatuses"][0]["containerID"]);
+        let container = container.trim_start_matches("containerd://");
+        let (found, tasks) = try_on_node(&["ctr", "-n", "k8s.io", "tasks", "ls"]);
+        assert!(found, "{tasks}");
+        let task = tasks.lines().find(|line| line.starts_with(container));
+        Self {
+            address: text(&status["podIP"]),
+            process: task.unwrap().split_whitespace().nth(1).unwrap().to_owned(),
+        }
+    }
+
+    /// Whether a connection from this pod to a port of another is made.
+    fn reaches(&self, other: &Self, port: u16) -> bool {
+        let url = format!("telnet://{}:{port}", other.address);
+        let enter = ["nsenter", "--net", "--target", &self.process];
+        let connect = [
+            "curl",
+            "--silent",
+            "--connect-timeout",
+            "2",
+            "--max-time",
+            "3",
+            "--verbose",
+            &url,
+        ];
+        let (_, said) = try_on_node(&[&enter[..], &connect].concat());
+        said.contains("Connected to")
+    }
+}
+
+#[test]
+#[ignore = "needs a cluster: make test-end-to-end"]
+fn models_are_asked_by_whom_they_should_be_and_ask_nobody() {
+    let cluster = Cluster::alone("e2e-policies");
+    cluster.serve("diabetes", SPEC);
+    cluster.wait_ready("diabetes");
+    let instance = "app.kubernetes.io/instance=diabetes";
+    let model = Peer::new(&cluster.namespace, instance);
+    let dns = Peer::new("kube-system", "k8s-app=kube-dns");
+    let prometheus = Peer::new("monitoring", "app.kubernetes.io/name=prometheus");
+    let reaches = || {
+        [
+            prometheus.reaches(&model, ADMIN.number),
+            dns.reaches(&model, HTTP.number),
+            dns.reaches(&model, GRPC.number),
+            dns.reaches(&model, ADMIN.number),
+            model.reaches(&dns, 9153),
+        ]
+    };
+    assert_eq!(reaches(), [true; 5], "before anything is enforced");
+    let _enforcement = Enforcement::begin();
+    eventually("policies to be enforced", PATIENCE, || {
+        match reaches() == [true, true, true, false, false] {
+            true => Ok(()),
+            false => Err(Some(format!("{:?}", reaches()).into())),
+        }
+    });
+    // Monitored and asked as before.
+    let row = &crate::served::rows("diabetes.csv", "Outcome")[0];
+    cluster.post("diabetes", "/predict", row).unwrap();
+}
