@@ -57,6 +57,9 @@ dashboards: ## pictures of the dashboards with live data, drawn by Grafana's own
 scale: ## the operator at 1,000 and 5,000 ModelServices; SIZES=1000 IDLE_SECONDS=60 measures a part
 	cluster/scale
 
+upgrade: ## this version of the operator and that of FROM=COMMIT take over from each other at 1,000 ModelServices
+	cluster/upgrade $(FROM)
+
 fuzz: ## each fuzz target for FUZZ_SECONDS (60), from its corpus on; takes nightly Rust
 	inference/fuzz/run
 
@@ -66,4 +69,4 @@ torture: ## all faults at full size and 100,000 seeds, which takes hours; prints
 down: ## delete the demo's cluster
 	cluster/kind down
 
-.PHONY: help demo images gen lint test test-fast test-simulation test-clients test-page test-control-plane test-faults test-end-to-end alerts bench dashboards scale fuzz torture down
+.PHONY: help demo images gen lint test test-fast test-simulation test-clients test-page test-control-plane test-faults test-end-to-end alerts bench dashboards scale upgrade fuzz torture down
