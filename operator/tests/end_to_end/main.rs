@@ -10,6 +10,7 @@
 )]
 
 mod alerts;
+mod autoscaling;
 mod business;
 mod chart;
 mod cluster;
