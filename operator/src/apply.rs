@@ -207,7 +207,7 @@ impl Applier {
         let (outcome, live) = match outcome {
             // Our kinds all exist but for the optional ones, which may vanish between look and write.
             Err(kube::Error::Api(status)) if is_unknown_kind(&status) => {
-                return Ok(Outcome::KindMissing);
+                return Ok(Outcome::KindVanished);
             }
             outcome => outcome.map_err(failed)?,
         };

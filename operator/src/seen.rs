@@ -97,10 +97,10 @@ impl<K, D> Seen<K, D> {
     }
 }
 
-/// Two of the same name are the same as far as a reconcile is concerned.
+/// Two of the same name and hash are the same as far as a reconcile is concerned: who writes a status changes nothing.
 impl<K, D: Hash> Hash for Seen<K, D> {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        (&self.uid, self.fingerprint, self.written, &self.details).hash(state);
+        (&self.uid, self.fingerprint, &self.details).hash(state);
     }
 }
 

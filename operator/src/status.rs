@@ -358,7 +358,7 @@ impl Obstacle {
 }
 
 fn is_missing<K>(outcome: &Outcome<K>) -> bool {
-    matches!(outcome, Outcome::KindMissing)
+    matches!(outcome, Outcome::KindMissing | Outcome::KindVanished)
 }
 
 fn condition(

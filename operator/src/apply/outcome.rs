@@ -30,6 +30,8 @@ pub enum Outcome<K> {
     },
     /// The API server does not know its kind.
     KindMissing,
+    /// The API server was said to know its kind, and refused it as unknown: it is tried again.
+    KindVanished,
     /// It was left as it is, because what it needs belongs to somebody else.
     Withheld,
     /// It could not be written, which keeps no model from being served.
@@ -56,6 +58,7 @@ impl<K> Outcome<K> {
             | Self::Absent
             | Self::Conflict { .. }
             | Self::KindMissing
+            | Self::KindVanished
             | Self::Withheld => None,
         }
     }
@@ -78,6 +81,7 @@ impl<'a, K> From<&'a Outcome<K>> for Fault<'a> {
             | Outcome::Written(_)
             | Outcome::Absent
             | Outcome::KindMissing
+            | Outcome::KindVanished
             | Outcome::Withheld
             | Outcome::Failed(_) => None,
         };
