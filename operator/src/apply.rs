@@ -227,7 +227,7 @@ impl Applier {
             None if place.is_known_to_be_absent(&self.memory) => return Ok(Outcome::Absent),
             None => {
                 place.note(&self.memory, Known::Doubtful);
-                place.look_up().await.map_err(failed)?
+                place.uid_of_ours().await.map_err(failed)?
             }
         };
         if let Some(uid) = ours {

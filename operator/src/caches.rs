@@ -17,7 +17,7 @@ use crate::status::Rollout;
 use crate::world::{Apis, Live, LiveChild, SeenDeployment, SeenPod};
 use availability::{Availability, is_refusal};
 use futures::stream::{BoxStream, SelectAll};
-use futures::{Stream, StreamExt, future};
+use futures::{StreamExt, future};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use k8s_openapi::api::core::v1::{ConfigMap, Event as KubeEvent, Namespace, Pod, Service};
@@ -26,7 +26,7 @@ use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::Resource;
 use kube::core::PartialObjectMeta;
 use kube::runtime::reflector::{ObjectRef, Store};
-use kube::runtime::watcher::Event;
+use kube::runtime::watcher::{self, Config, Event};
 use serde::de::DeserializeOwned;
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -79,7 +79,7 @@ pub fn start(source: &Source) -> (Caches, Triggers, AllTriggers) {
     let caches = Caches {
         config_maps: metadata(source, &mut triggers),
         services: metadata(source, &mut triggers),
-        deployments: full::<Deployment, Rollout>(source, &mut triggers),
+        deployments: keep::<Deployment, Deployment, Rollout>(source, ours(), &mut triggers, |_| {}),
         disruption_budgets: metadata(source, &mut triggers),
         autoscalers: metadata(source, &mut triggers),
         network_policies: metadata(source, &mut triggers),
@@ -95,13 +95,21 @@ pub fn start(source: &Source) -> (Caches, Triggers, AllTriggers) {
     (caches, triggers, all)
 }
 
-fn full<K, D>(source: &Source, triggers: &mut Triggers) -> Store<Seen<K, D>>
+/// Keeps what is watched, and has the ModelServices looked at that it belongs to.
+fn keep<O, K, D>(
+    source: &Source,
+    config: Config,
+    triggers: &mut Triggers,
+    note: impl FnMut(&watcher::Result<Event<Seen<K, D>>>) + Send + 'static,
+) -> Store<Seen<K, D>>
 where
-    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
-    D: Details<K> + Clone + Send + Sync + 'static,
+    O: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + 'static,
+    K: Resource<DynamicType = ()> + Clone + 'static,
+    D: Details<O> + Clone + Send + Sync + 'static,
 {
-    let (store, changed) = watch::<K, K, D>(source, ours(), |_| {});
-    triggers.push(owners(changed).boxed());
+    let (store, changed) = watch::<O, K, D>(source, config, note);
+    let owners = changed.filter_map(|object| future::ready(object.owner()));
+    triggers.push(owners.boxed());
     store
 }
 
@@ -109,17 +117,14 @@ fn metadata<K>(source: &Source, triggers: &mut Triggers) -> Store<Seen<K>>
 where
     K: Resource<DynamicType = ()> + Clone + Debug + Send + Sync + 'static,
 {
-    let (store, changed) = watch::<PartialObjectMeta<K>, K, ()>(source, ours(), |_| {});
-    triggers.push(owners(changed).boxed());
-    store
+    keep::<PartialObjectMeta<K>, K, ()>(source, ours(), triggers, |_| {})
 }
 
 fn pods(source: &Source, triggers: &mut Triggers) -> (Store<SeenPod>, pods::Index) {
     let index = pods::Index::default();
     let noted = index.clone();
     let note = move |answer: &_| noted.note(answer);
-    let (store, changed) = watch::<Pod, Pod, PodState>(source, ours(), note);
-    triggers.push(owners(changed).boxed());
+    let store = keep::<Pod, Pod, PodState>(source, ours(), triggers, note);
     (store, index)
 }
 
@@ -130,13 +135,13 @@ where
     let availability = Arc::<Availability>::default();
     let noted = Arc::clone(&availability);
     let (told, changes) = futures::channel::mpsc::unbounded();
-    let (store, changed) = watch::<PartialObjectMeta<K>, K, ()>(source, ours(), move |answer| {
+    let note = move |answer: &_| {
         if noted.note(answer) {
             // The receiver lives as long as the controller.
             let _ = told.unbounded_send(());
         }
-    });
-    triggers.push(owners(changed).boxed());
+    };
+    let store = keep::<PartialObjectMeta<K>, K, ()>(source, ours(), triggers, note);
     all.push(changes.boxed());
     Optional {
         store,
@@ -147,9 +152,7 @@ where
 /// What the Prometheus operator says about ours; perhaps the operator may not see it.
 fn rejections(source: &Source, triggers: &mut Triggers) -> Store<Seen<KubeEvent, Rejection>> {
     let config = config().fields(rejection::FIELDS);
-    let (store, changed) = watch::<KubeEvent, KubeEvent, Rejection>(source, config, |_| {});
-    triggers.push(owners(changed).boxed());
-    store
+    keep::<KubeEvent, KubeEvent, Rejection>(source, config, triggers, |_| {})
 }
 
 /// Perhaps the operator may not see them.
@@ -172,13 +175,6 @@ fn namespaces(source: &Source, all: &mut AllTriggers) -> Store<Seen<Namespace, L
     // There are many, their labels hardly ever change, and a resync sees that too.
     all.push(changed.map(drop).filter(|()| future::ready(false)).boxed());
     store
-}
-
-/// The ModelServices that objects belong to which changed.
-fn owners<K, D>(
-    changed: impl Stream<Item = Arc<Seen<K, D>>>,
-) -> impl Stream<Item = ObjectRef<ModelService>> {
-    changed.filter_map(|object| future::ready(object.owner()))
 }
 
 impl Caches {

@@ -40,7 +40,7 @@ pub enum Outcome<K> {
 
 impl<K> Outcome<K> {
     /// Whether all was as it should be.
-    fn is_as_wanted(&self) -> bool {
+    fn was_as_wanted(&self) -> bool {
         matches!(self, Self::Unchanged | Self::Absent | Self::KindMissing)
     }
 
@@ -67,6 +67,8 @@ impl<K> Outcome<K> {
 /// What stands in the way of a child, if anything does.
 #[derive(Debug)]
 pub struct Fault<'a> {
+    /// Whether all was as it should be: nothing stands in the way, and nothing was written.
+    pub was_as_wanted: bool,
     /// Kind and name of the object of somebody else that has its place.
     pub conflict: Option<(&'a str, &'a str)>,
     /// Why it could not be written.
@@ -85,8 +87,11 @@ impl<'a, K> From<&'a Outcome<K>> for Fault<'a> {
             | Outcome::Withheld
             | Outcome::Failed(_) => None,
         };
-        let failure = outcome.failure();
-        Self { conflict, failure }
+        Self {
+            was_as_wanted: outcome.was_as_wanted(),
+            conflict,
+            failure: outcome.failure(),
+        }
     }
 }
 
@@ -99,49 +104,26 @@ pub struct Faults<'a> {
     pub monitoring: [Fault<'a>; 3],
 }
 
+impl<'a> Faults<'a> {
+    fn all(self) -> impl Iterator<Item = Fault<'a>> {
+        self.serving.into_iter().chain(self.monitoring)
+    }
+}
+
 impl Children<Applied> {
     /// Whether nothing was written, and nothing is left to be.
     pub fn were_as_wanted(&self) -> bool {
-        let Self {
-            config_map,
-            service,
-            deployment,
-            disruption_budget,
-            autoscaler,
-            network_policy,
-            service_monitor,
-            prometheus_rule,
-            dashboard,
-        } = self;
-        config_map.is_as_wanted()
-            && service.is_as_wanted()
-            && deployment.is_as_wanted()
-            && disruption_budget.is_as_wanted()
-            && autoscaler.is_as_wanted()
-            && network_policy.is_as_wanted()
-            && service_monitor.is_as_wanted()
-            && prometheus_rule.is_as_wanted()
-            && dashboard.is_as_wanted()
+        self.faults().all().all(|fault| fault.was_as_wanted)
     }
 
     /// Whether an object of somebody else stands where one of ours should.
     pub fn has_conflict(&self) -> bool {
-        let Faults {
-            serving,
-            monitoring,
-        } = self.faults();
-        let mut all = serving.iter().chain(&monitoring);
-        all.any(|fault| fault.conflict.is_some())
+        self.faults().all().any(|fault| fault.conflict.is_some())
     }
 
     /// The first write that failed without keeping the model from being served.
     pub fn failure(&self) -> Option<&Arc<Error>> {
-        let Faults {
-            serving,
-            monitoring,
-        } = self.faults();
-        let mut all = serving.into_iter().chain(monitoring);
-        all.find_map(|fault| fault.failure)
+        self.faults().all().find_map(|fault| fault.failure)
     }
 
     /// What stands in the way of each child.

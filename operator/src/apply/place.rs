@@ -34,23 +34,26 @@ impl<K: Child> Place<'_, K> {
         }
     }
 
-    /// UID of what is ours here, whatever its labels.
-    pub(super) async fn look_up(&self) -> Result<Option<String>, kube::Error> {
+    /// What is here, whatever its labels.
+    async fn look_up(&self) -> Result<Option<Seen<K>>, kube::Error> {
         let found = self.api.get_metadata_opt(self.name).await?;
-        let ours = found.filter(|found| Seen::<K>::new(found).is_of(self.owner.uid));
-        Ok(ours.and_then(|found| found.metadata.uid))
+        Ok(found.map(|found| Seen::new(&found)))
+    }
+
+    /// UID of what is ours here, whatever its labels.
+    pub(super) async fn uid_of_ours(&self) -> Result<Option<String>, kube::Error> {
+        let ours = self.look_up().await?;
+        let ours = ours.filter(|found| found.is_of(self.owner.uid));
+        Ok(ours.map(|found| found.uid.into()))
     }
 
     /// Whether what is here is ours, or nothing: an object of somebody else is never taken over. A
-    /// name that the caches do not know is looked up once.
+    /// name that the caches do not know is looked up.
     pub(super) async fn is_free<D>(&self, live: Option<&Seen<K, D>>) -> Result<bool, kube::Error> {
-        let is_ours = |found: Seen<K>| found.is_of(self.owner.uid);
+        let uid = self.owner.uid;
         match live {
-            Some(live) => Ok(live.is_of(self.owner.uid)),
-            None => {
-                let found = self.api.get_metadata_opt(self.name).await?;
-                Ok(found.is_none_or(|found| is_ours(Seen::new(&found))))
-            }
+            Some(live) => Ok(live.is_of(uid)),
+            None => Ok(self.look_up().await?.is_none_or(|found| found.is_of(uid))),
         }
     }
 

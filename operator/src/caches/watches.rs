@@ -48,8 +48,7 @@ pub fn anew<S: Stream>(relist: Duration, watch: impl Fn() -> S) -> impl Stream<I
 pub(super) type Changed<K, D> = BoxStream<'static, Arc<Seen<K, D>>>;
 
 /// Watches objects of type `O`, and keeps `Seen<K, D>` of each. The store fills as the stream is
-/// polled. `note` is told of every
-/// answer, once the store has it.
+/// polled. `note` is told of every answer, once the store has it.
 pub(super) fn watch<O, K, D>(
     source: &Source,
     config: Config,

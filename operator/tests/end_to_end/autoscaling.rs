@@ -1,14 +1,13 @@
 //! The number of pods follows their CPU, as a real metrics server reads it, and never falls where one
 //! decider hands over to another.
 
-use crate::cluster::{Cluster, node, on_node, run, try_on_node};
+use crate::cluster::{Cluster, NodeProgram, node_address};
 use crate::kubectl::{eventually, kubectl};
 use crate::load::Load;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-const PROGRAM: &str = "/usr/local/bin/metrics-server";
 const API: &str = "v1beta1.metrics.k8s.io";
 /// Measured every fifteen seconds, and acted upon as often, and both cores are busy.
 const PATIENCE: Duration = Duration::from_secs(240);
@@ -16,19 +15,13 @@ const REPLICAS: usize = 3;
 const MOST: usize = 5;
 
 /// A metrics server on the node, until dropped.
-struct MetricsServer;
+struct MetricsServer {
+    _program: NodeProgram,
+}
 
 impl MetricsServer {
     fn start() -> Self {
-        let program =
-            std::env::var("METRICS_SERVER").expect("run the tests with `make test-end-to-end`");
-        let target = format!("{}:{PROGRAM}", node());
-        let (copied, said) = run("docker", &["cp", &program, &target]);
-        assert!(copied, "{said}");
-        on_node(&[
-            "systemd-run",
-            "--unit=metrics-server",
-            PROGRAM,
+        let arguments = [
             "--kubeconfig=/etc/kubernetes/admin.conf",
             "--authentication-kubeconfig=/etc/kubernetes/admin.conf",
             "--authorization-kubeconfig=/etc/kubernetes/admin.conf",
@@ -37,9 +30,10 @@ impl MetricsServer {
             "--cert-dir=/tmp/metrics-server",
             "--secure-port=4443",
             "--metric-resolution=15s",
-        ]);
+        ];
+        let _program = NodeProgram::start("metrics-server", "METRICS_SERVER", &arguments);
         kubectl(&["apply", "-f", "-"], Some(&registration().to_string())).unwrap();
-        Self
+        Self { _program }
     }
 }
 
@@ -52,17 +46,12 @@ impl Drop for MetricsServer {
                 eprintln!("{gone:?}: {said}");
             }
         }
-        let _ = try_on_node(&["systemctl", "stop", "metrics-server"]);
     }
 }
 
 /// What makes the API server ask the node for metrics.
 fn registration() -> Value {
-    let nodes = kubectl(&["get", "nodes", "--output", "json"], None).unwrap();
-    let nodes: Value = serde_json::from_str(&nodes).unwrap();
-    let addresses = nodes["items"][0]["status"]["addresses"].as_array().unwrap();
-    let internal = addresses.iter().find(|a| a["type"] == "InternalIP");
-    let address = &internal.unwrap()["address"];
+    let address = node_address();
     let (name, namespace) = ("metrics-server", "kube-system");
     let service = json!({
         "apiVersion": "v1", "kind": "Service", "metadata": {"name": name, "namespace": namespace},

@@ -258,6 +258,48 @@ pub(crate) fn node() -> String {
     format!("{cluster}-control-plane")
 }
 
+/// The node's address in the cluster.
+pub(crate) fn node_address() -> String {
+    let nodes = kubectl(&["get", "nodes", "--output", "json"], None).unwrap();
+    let nodes: Value = serde_json::from_str(&nodes).unwrap();
+    let addresses = nodes["items"][0]["status"]["addresses"].as_array().unwrap();
+    let internal = addresses.iter().find(|a| a["type"] == "InternalIP");
+    internal.unwrap()["address"].as_str().unwrap().to_owned()
+}
+
+/// Copies a file to a path of the node.
+pub(crate) fn copy_to_node(from: &str, to: &str) {
+    let target = format!("{}:{to}", node());
+    let (success, text) = run("docker", &["cp", from, &target]);
+    assert!(success, "docker cp {from} {target}: {text}");
+}
+
+/// A program that runs on the node until dropped.
+pub(crate) struct NodeProgram {
+    name: &'static str,
+}
+
+impl NodeProgram {
+    /// Starts the program that the variable `which` has the path of.
+    pub(crate) fn start(name: &'static str, which: &str, arguments: &[&str]) -> Self {
+        let program = std::env::var(which).expect("run the tests with `make test-end-to-end`");
+        let path = format!("/usr/local/bin/{name}");
+        copy_to_node(&program, &path);
+        let unit = format!("--unit={name}");
+        on_node(&[&["systemd-run", &unit, &path], arguments].concat());
+        Self { name }
+    }
+}
+
+impl Drop for NodeProgram {
+    fn drop(&mut self) {
+        let (success, text) = try_on_node(&["systemctl", "stop", self.name]);
+        if !success {
+            eprintln!("{} does not stop: {text}", self.name);
+        }
+    }
+}
+
 /// Runs a command in the node; whether it succeeded and what it printed.
 pub(crate) fn try_on_node(arguments: &[&str]) -> (bool, String) {
     run("docker", &[&["exec", &node()], arguments].concat())

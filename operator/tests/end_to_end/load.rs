@@ -1,6 +1,6 @@
 //! Requests that come all the time, from the node, by the address of a Service.
 
-use crate::cluster::{Cluster, node, on_node, repository, run};
+use crate::cluster::{Cluster, copy_to_node, node, on_node, repository, run};
 use serde_json::Value;
 use std::thread::{JoinHandle, spawn};
 
@@ -15,14 +15,11 @@ impl Load {
     pub(crate) fn start(cluster: &Cluster, name: &str, arguments: &[&str]) -> Self {
         let inference =
             std::env::var("INFERENCE").expect("run the tests with `make test-end-to-end`");
-        let copy = |from: &str, to: &str| {
-            assert!(run("docker", &["cp", from, &format!("{}:{to}", node())]).0);
-        };
         // Under a name of its own it can be told from those of other tests.
         let program = format!("load-{}", cluster.namespace);
-        copy(&inference, &format!("/usr/local/bin/{program}"));
+        copy_to_node(&inference, &format!("/usr/local/bin/{program}"));
         let data = repository("examples/data/diabetes.csv");
-        copy(data.to_str().unwrap(), "/var/diabetes.csv");
+        copy_to_node(data.to_str().unwrap(), "/var/diabetes.csv");
         cluster.wait_reachable(name);
         let url = cluster.url(name).unwrap();
         let fixed = [

@@ -1,39 +1,34 @@
 //! Who may ask the pods of a model, and whom they may ask, where NetworkPolicies are enforced.
 
-use crate::cluster::{Cluster, PATIENCE, node, on_node, run, try_on_node};
+use crate::cluster::{Cluster, NodeProgram, PATIENCE, node, on_node, try_on_node};
 use crate::kubectl::{eventually, kubectl};
 use contract::endpoints::{ADMIN, GRPC, HTTP};
 use serde_json::Value;
 
 const SPEC: &str = "{model: {source: {builtin: {name: diabetes}}}}";
-/// Where kube-router keeps its program on the node.
-const PROGRAM: &str = "/usr/local/bin/kube-router";
 
 /// Enforces NetworkPolicies on the node until dropped.
-struct Enforcement;
+struct Enforcement {
+    program: Option<NodeProgram>,
+}
 
 impl Enforcement {
     fn begin() -> Self {
-        let program =
-            std::env::var("KUBE_ROUTER").expect("run the tests with `make test-end-to-end`");
-        let target = format!("{}:{PROGRAM}", node());
-        let (copied, said) = run("docker", &["cp", &program, &target]);
-        assert!(copied, "{said}");
         // Pods of one node are on one bridge, whose frames the kernel filters only if told to.
         let bridged = "echo 1 >/proc/sys/net/bridge/bridge-nf-call-iptables";
         on_node(&["sh", "-c", bridged]);
         let name = format!("--hostname-override={}", node());
-        on_node(&[
-            "systemd-run",
-            "--unit=kube-router",
-            PROGRAM,
+        let arguments = [
             "--run-firewall=true",
             "--run-router=false",
             "--run-service-proxy=false",
             "--kubeconfig=/etc/kubernetes/admin.conf",
             &name,
-        ]);
-        Self
+        ];
+        let program = NodeProgram::start("kube-router", "KUBE_ROUTER", &arguments);
+        Self {
+            program: Some(program),
+        }
     }
 }
 
@@ -42,14 +37,11 @@ const CLEAN: &str = "iptables-save --table filter | grep --invert-match --extend
 
 impl Drop for Enforcement {
     fn drop(&mut self) {
-        for command in [
-            &["systemctl", "stop", "kube-router"][..],
-            &["sh", "-c", CLEAN],
-        ] {
-            let (success, said) = try_on_node(command);
-            if !success {
-                eprintln!("{command:?}: {said}");
-            }
+        // First: while it runs it puts its chains back.
+        drop(self.program.take());
+        let (success, said) = try_on_node(&["sh", "-c", CLEAN]);
+        if !success {
+            eprintln!("{CLEAN}: {said}");
         }
     }
 }

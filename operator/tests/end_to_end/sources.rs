@@ -1,7 +1,9 @@
 //! Models that users trained, from a ConfigMap, from a volume, from an image and from a bucket.
 
-use crate::cluster::{Cluster, PATIENCE, inference, node, on_node, repository};
-use crate::kubectl::{eventually, kubectl};
+use crate::cluster::{
+    Cluster, PATIENCE, copy_to_node, inference, node, node_address, on_node, repository,
+};
+use crate::kubectl::eventually;
 use crate::served::{assert_predicts, rows, truth};
 use serde_json::json;
 use std::path::Path;
@@ -114,11 +116,7 @@ fn put_on_volume(cluster: &Cluster, model: &str) {
     ];
     let path = paths.iter().find_map(|path| path.as_str()).unwrap();
     on_node(&["mkdir", "-p", &format!("{path}/progression")]);
-    let target = format!("{}:{path}/progression/model.json.gz", node());
-    assert!(
-        crate::cluster::run("docker", &["cp", model, &target]).0,
-        "docker cp to {target}"
-    );
+    copy_to_node(model, &format!("{path}/progression/model.json.gz"));
     on_node(&["chmod", "-R", "a+rX", path]);
 }
 
@@ -169,26 +167,15 @@ fn a_model_in_an_image_is_served_and_an_image_that_is_not_there_is_named() {
 /// An S3 server on the node with one file in the bucket `models`; its address.
 fn bucket_on_node(file: &str, key: &str) -> String {
     let program = std::env::var("VERSITYGW").expect("run the tests with `make test-end-to-end`");
-    let copy = |from: &str, to: &str| {
-        let target = format!("{}:{to}", node());
-        assert!(crate::cluster::run("docker", &["cp", from, &target]).0);
-    };
     on_node(&["mkdir", "-p", "/var/s3/models"]);
-    copy(&program, "/usr/local/bin/versitygw");
-    copy(file, &format!("/var/s3/models/{key}"));
+    copy_to_node(&program, "/usr/local/bin/versitygw");
+    copy_to_node(file, &format!("/var/s3/models/{key}"));
     // One of an earlier run would still have the port.
     let start = "pkill versitygw; sleep 0.2; \
         versitygw --port :7070 --access key-of-the-test --secret secret-of-the-test posix --nometa /var/s3 \
         >/var/log/versitygw.log 2>&1 &";
     on_node(&["bash", "-c", start]);
-    let nodes = kubectl(&["get", "nodes", "--output", "json"], None).unwrap();
-    let nodes: serde_json::Value = serde_json::from_str(&nodes).unwrap();
-    let addresses = nodes["items"][0]["status"]["addresses"].as_array().unwrap();
-    let internal = addresses
-        .iter()
-        .find(|a| a["type"] == "InternalIP")
-        .unwrap();
-    format!("http://{}:7070", internal["address"].as_str().unwrap())
+    format!("http://{}:7070", node_address())
 }
 
 #[test]
