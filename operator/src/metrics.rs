@@ -101,10 +101,9 @@ impl Metrics {
         self.leader.set(1);
     }
 
-    /// Counts a ModelService as waiting until the guard is dropped.
-    pub fn wait(&self) -> WaitGuard<'_> {
-        self.waiting.inc();
-        WaitGuard(&self.waiting)
+    /// Notes how many ModelServices wait for their turn.
+    pub fn waiting(&self, count: usize) {
+        self.waiting.set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
     /// Counts and times a reconcile until the guard is dropped, however it ends.
@@ -143,16 +142,6 @@ impl Metrics {
         TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
         text.extend_from_slice(self.services.text().as_bytes());
         Ok(text)
-    }
-}
-
-/// A ModelService that waits for its turn.
-#[derive(Debug)]
-pub struct WaitGuard<'a>(&'a IntGauge);
-
-impl Drop for WaitGuard<'_> {
-    fn drop(&mut self) {
-        self.0.dec();
     }
 }
 
