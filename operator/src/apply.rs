@@ -230,11 +230,15 @@ impl Applier {
                 place.uid_of_ours().await.map_err(failed)?
             }
         };
-        if let Some(uid) = ours {
-            place.delete(uid).await.map_err(failed)?;
-        }
+        let outcome = match ours {
+            Some(uid) => {
+                place.delete(uid).await.map_err(failed)?;
+                Outcome::Deleted
+            }
+            None => Outcome::Absent,
+        };
         place.note(&self.memory, Known::Absent);
-        Ok(Outcome::Absent)
+        Ok(outcome)
     }
 }
 

@@ -11,7 +11,7 @@ use crate::api::ModelService;
 use crate::meta;
 use crate::prometheus_operator::{Prometheus, PrometheusRule, PrometheusSpec, ServiceMonitor};
 use crate::rejection::{self, Rejection};
-use crate::seen::{Details, PodState, Seen};
+use crate::seen::{Details, Metadata, PodState, Seen};
 use crate::selection::{Labels, Prometheuses, SeenPrometheus};
 use crate::status::Rollout;
 use crate::world::{Apis, Live, LiveChild, SeenDeployment, SeenPod};
@@ -24,7 +24,6 @@ use k8s_openapi::api::core::v1::{ConfigMap, Event as KubeEvent, Namespace, Pod, 
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::Resource;
-use kube::core::PartialObjectMeta;
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::runtime::watcher::{self, Config, Event};
 use serde::de::DeserializeOwned;
@@ -117,7 +116,7 @@ fn metadata<K>(source: &Source, triggers: &mut Triggers) -> Store<Seen<K>>
 where
     K: Resource<DynamicType = ()> + Clone + Debug + Send + Sync + 'static,
 {
-    keep::<PartialObjectMeta<K>, K, ()>(source, ours(), triggers, |_| {})
+    keep::<Metadata<K>, K, ()>(source, ours(), triggers, |_| {})
 }
 
 fn pods(source: &Source, triggers: &mut Triggers) -> (Store<SeenPod>, pods::Index) {
@@ -141,7 +140,7 @@ where
             let _ = told.unbounded_send(());
         }
     };
-    let store = keep::<PartialObjectMeta<K>, K, ()>(source, ours(), triggers, note);
+    let store = keep::<Metadata<K>, K, ()>(source, ours(), triggers, note);
     all.push(changes.boxed());
     Optional {
         store,
@@ -170,8 +169,8 @@ fn prometheuses(source: &Source, all: &mut AllTriggers) -> (Store<SeenPrometheus
 }
 
 fn namespaces(source: &Source, all: &mut AllTriggers) -> Store<Seen<Namespace, Labels>> {
-    type Metadata = PartialObjectMeta<Namespace>;
-    let (store, changed) = watch::<Metadata, Namespace, Labels>(source, config(), |_| {});
+    type Found = Metadata<Namespace>;
+    let (store, changed) = watch::<Found, Namespace, Labels>(source, config(), |_| {});
     // There are many, their labels hardly ever change, and a resync sees that too.
     all.push(changed.map(drop).filter(|()| future::ready(false)).boxed());
     store
@@ -227,8 +226,11 @@ impl Caches {
 
     fn refusal<K: Resource<DynamicType = ()>>(&self, live: &LiveChild<K>) -> Option<String> {
         let live = live.as_ref()?;
-        let found = self.rejections.find(|event| event.details.refuses(live))?;
-        Some(found.details.message.to_string())
+        let said = self.rejections.state().into_iter();
+        let refusals = said.filter(|event| event.details.refuses(live));
+        // Several servers may refuse it in words of their own, and what is said must not change.
+        let messages = refusals.map(|event| event.details.message.to_string());
+        messages.min()
     }
 
     /// The children of a ModelService that the watches have seen.

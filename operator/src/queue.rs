@@ -134,8 +134,8 @@ mod tests {
 
     const SOON: Duration = Duration::from_secs(5);
 
-    fn id(namespace: &str, name: impl ToString) -> Id {
-        ObjectRef::new(&name.to_string()).within(namespace)
+    fn id(namespace: &str, number: usize) -> Id {
+        ObjectRef::new(&number.to_string()).within(namespace)
     }
 
     fn started(queue: &mut Queue) -> Vec<Id> {
@@ -162,16 +162,16 @@ mod tests {
     async fn each_is_looked_at_by_one_at_a_time_and_again_if_touched_meanwhile() {
         let mut queue = Queue::default();
         for _ in 0..3 {
-            queue.touch(id("a", "x"));
+            queue.touch(id("a", 7));
         }
-        assert_eq!(started(&mut queue), [id("a", "x")]);
+        assert_eq!(started(&mut queue), [id("a", 7)]);
         for _ in 0..3 {
-            queue.touch(id("a", "x"));
+            queue.touch(id("a", 7));
         }
         assert_eq!((queue.waiting(), queue.start()), (0, None));
-        queue.done(id("a", "x"), Some(SOON));
-        assert_eq!(started(&mut queue), [id("a", "x")]);
-        queue.done(id("a", "x"), None);
+        queue.done(id("a", 7), Some(SOON));
+        assert_eq!(started(&mut queue), [id("a", 7)]);
+        queue.done(id("a", 7), None);
         assert_eq!(queue.start(), None);
         assert!(queue.states.is_empty() && queue.namespaces.is_empty());
     }
@@ -182,18 +182,18 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn it_comes_again_when_its_time_has_come(#[case] touched: bool) {
         let mut queue = Queue::default();
-        queue.touch(id("a", "x"));
-        assert_eq!(started(&mut queue), [id("a", "x")]);
-        queue.done(id("a", "x"), Some(SOON));
+        queue.touch(id("a", 7));
+        assert_eq!(started(&mut queue), [id("a", 7)]);
+        queue.done(id("a", 7), Some(SOON));
         assert_eq!((queue.start(), queue.come().now_or_never()), (None, None));
         if touched {
-            queue.touch(id("a", "x"));
+            queue.touch(id("a", 7));
         } else {
             let start = tokio::time::Instant::now();
             assert_eq!(queue.come().await, Some(()));
             assert!(start.elapsed() >= SOON);
         }
-        assert_eq!(started(&mut queue), [id("a", "x")]);
+        assert_eq!(started(&mut queue), [id("a", 7)]);
         assert_eq!(queue.come().await, None, "once is enough");
     }
 
@@ -208,7 +208,7 @@ mod tests {
             for _ in 0..500 {
                 match chance.u8(0..4) {
                     0 | 1 => {
-                        let touched = id(&chance.u8(0..3).to_string(), chance.u8(0..20));
+                        let touched = id(&chance.u8(0..3).to_string(), chance.usize(0..20));
                         due.insert(touched.clone());
                         queue.touch(touched);
                     }

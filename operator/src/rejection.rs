@@ -49,12 +49,12 @@ impl Rejection {
 mod tests {
     use super::*;
     use crate::prometheus_operator::PrometheusRule;
-    use kube::core::PartialObjectMeta;
+    use crate::seen::Metadata;
     use rstest::rstest;
 
     fn rule() -> Seen<PrometheusRule> {
-        let text = "metadata: {uid: u1, managedFields: [{time: '2026-01-01T00:00:10Z'}, {time: '2026-01-01T00:00:05Z'}]}";
-        let rule: PartialObjectMeta<PrometheusRule> = crate::yaml::parse(text).unwrap();
+        let text = "metadata: {uid: u1, managedFields: [{time: '2026-01-01T00:00:10Z'}, {time: '2026-01-01T00:00:05Z'}, {subresource: status, time: '2026-01-01T00:00:30Z'}]}";
+        let rule: Metadata<PrometheusRule> = crate::yaml::parse(text).unwrap();
         Seen::new(&rule)
     }
 

@@ -1,7 +1,9 @@
 //! What is kept of the objects that watches tell of: of thousands, only what is asked of them.
 
+mod metadata;
 mod pod;
 
+pub use metadata::Metadata;
 pub use pod::{Container, End, PodState};
 
 use crate::api::ModelService;
@@ -10,6 +12,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectM
 use k8s_openapi::jiff::Timestamp;
 use kube::Resource;
 use kube::runtime::reflector::{Lookup, ObjectRef};
+use metadata::digest;
 use std::borrow::Cow;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::marker::PhantomData;
@@ -31,7 +34,7 @@ pub struct Seen<K, D = ()> {
     pub owners: Box<[Box<str>]>,
     /// Its [`fingerprint`].
     pub fingerprint: u64,
-    /// When somebody wrote it last.
+    /// When somebody wrote it last, its status apart.
     pub written: Option<Timestamp>,
     /// More of it.
     pub details: D,
@@ -68,7 +71,6 @@ impl<K, D> Seen<K, D> {
         let meta = object.meta();
         let text = |text: &Option<String>| Box::from(text.as_deref().unwrap_or_default());
         let owners = meta.owner_references.iter().flatten();
-        let writes = meta.managed_fields.iter().flatten();
         Self {
             name: text(&meta.name),
             namespace: meta.namespace.as_deref().map(Box::from),
@@ -77,7 +79,7 @@ impl<K, D> Seen<K, D> {
             service: D::service(object).map(Box::from),
             owners: owners.map(|owner| owner.uid.as_str().into()).collect(),
             fingerprint: fingerprint(meta),
-            written: writes
+            written: writes(meta)
                 .filter_map(|write| Some(write.time.as_ref()?.0))
                 .max(),
             details: D::of(object),
@@ -159,19 +161,21 @@ pub fn fingerprint(live: &ObjectMeta) -> u64 {
     }
     match (live.generation, &live.managed_fields) {
         (Some(generation), _) => generation.hash(&mut hasher),
-        (None, Some(writes)) => {
-            let writes = writes.iter();
-            let of_spec = writes.filter(|write| write.subresource.as_deref() != Some("status"));
-            of_spec.for_each(|write| hash_write(write, &mut hasher));
-        }
+        (None, Some(_)) => writes(live).for_each(|write| hash_write(write, &mut hasher)),
         (None, None) => live.resource_version.hash(&mut hasher),
     }
     hasher.finish()
 }
 
+/// Who wrote which fields when, the status apart.
+fn writes(meta: &ObjectMeta) -> impl Iterator<Item = &ManagedFieldsEntry> {
+    let all = meta.managed_fields.iter().flatten();
+    all.filter(|write| write.subresource.as_deref() != Some("status"))
+}
+
 fn hash_write(write: &ManagedFieldsEntry, state: &mut impl Hasher) {
     let time = write.time.as_ref().map(|time| time.0);
-    let fields = write.fields_v1.as_ref().map(|fields| &fields.0);
+    let fields = write.fields_v1.as_ref().map(digest);
     (&write.manager, &write.operation, time, fields).hash(state);
 }
 

@@ -2,11 +2,10 @@
 //! ignored without a word.
 
 use crate::prometheus_operator::{Prometheus, PrometheusSpec};
-use crate::seen::{Details, Seen};
+use crate::seen::{Details, Metadata, Seen};
 use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::Resource as _;
-use kube::core::PartialObjectMeta;
 use kube::core::labels::{Selector, SelectorExt as _};
 use std::collections::BTreeMap;
 use std::hash::{Hash, Hasher};
@@ -23,8 +22,8 @@ impl Details<Prometheus> for PrometheusSpec {
     }
 }
 
-impl Details<PartialObjectMeta<Namespace>> for Labels {
-    fn of(namespace: &PartialObjectMeta<Namespace>) -> Self {
+impl Details<Metadata<Namespace>> for Labels {
+    fn of(namespace: &Metadata<Namespace>) -> Self {
         namespace.meta().labels.clone().unwrap_or_default()
     }
 }

@@ -60,13 +60,21 @@ pub fn status(ms: &ModelService, world: &World, verdict: &Verdict<'_>) -> Option
 
 /// Whether its status says that everything was as its spec wants it once.
 pub fn was_settled(ms: &ModelService) -> bool {
-    let conditions = ms.status.iter().flat_map(|status| &status.conditions);
-    let mut ready = conditions.filter(|known| known.type_ == ConditionType::Ready.as_str());
-    ready.any(|ready| {
-        let is_so = ready.status == ConditionStatus::True.as_str()
-            || ready.reason == Reason::ScaledToZero.as_str();
-        is_so && ready.observed_generation == ms.metadata.generation
-    })
+    let said = |type_: ConditionType| {
+        let mut conditions = ms.status.iter().flat_map(|status| &status.conditions);
+        conditions.find(|known| {
+            known.type_ == type_.as_str() && known.observed_generation == ms.metadata.generation
+        })
+    };
+    let serves = said(ConditionType::Ready).is_some_and(|ready| {
+        ready.status == ConditionStatus::True.as_str()
+            || ready.reason == Reason::ScaledToZero.as_str()
+    });
+    // Of a write that is tried again nothing is said.
+    let obstacles = [Reason::NameConflict, Reason::ApiError].map(Reason::as_str);
+    let is_monitored = said(ConditionType::MonitoringReady)
+        .is_some_and(|monitoring| !obstacles.contains(&monitoring.reason.as_str()));
+    serves && is_monitored
 }
 
 /// The model as the plan has it; where that leaves it to the pods, as they say, or as they said of
@@ -677,6 +685,39 @@ mod tests {
             said(&conditions, ConditionType::Ready).1,
             Reason::Load(contract::labels::LoadFailure::TooLarge)
         );
+    }
+
+    #[rstest]
+    #[case::all_well("True Available 3", "True Applied 3", true)]
+    #[case::without_pods("False ScaledToZero 3", "False Disabled 3", true)]
+    #[case::no_prometheus("True Available 3", "False NoPrometheusSelectsIt 3", true)]
+    #[case::of_another_spec("True Available 2", "True Applied 3", false)]
+    #[case::not_ready("False NotReady 3", "True Applied 3", false)]
+    #[case::a_monitor_of_somebody_else("True Available 3", "False NameConflict 3", false)]
+    #[case::a_rule_that_is_refused("True Available 3", "False ApiError 3", false)]
+    #[case::a_rule_that_is_tried_again("True Available 3", "True Applied 2", false)]
+    fn settled_is_what_was_ready_and_monitored_as_the_spec_wants_it(
+        #[case] ready: &str,
+        #[case] monitored: &str,
+        #[case] settled: bool,
+    ) {
+        let condition = |type_: &str, said: &str| {
+            let said: Vec<_> = said.split(' ').collect();
+            let [status, reason, generation] = said[..] else {
+                panic!("{said:?}")
+            };
+            format!(
+                "{{type: {type_}, status: '{status}', reason: {reason}, message: '', \
+                 observedGeneration: {generation}, lastTransitionTime: '2026-01-01T00:00:00Z'}}"
+            )
+        };
+        let ready = condition("Ready", ready);
+        let monitored = condition("MonitoringReady", monitored);
+        let ms = ModelService {
+            status: crate::yaml::parse(&format!("conditions: [{ready}, {monitored}]")).unwrap(),
+            ..service()
+        };
+        assert_eq!(was_settled(&ms), settled);
     }
 
     #[test]

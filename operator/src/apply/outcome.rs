@@ -21,6 +21,8 @@ pub enum Outcome<K> {
     Written(Box<K>),
     /// It is not wanted and not there.
     Absent,
+    /// It is not wanted and was there until now.
+    Deleted,
     /// An object of its name belongs to somebody else and was left alone.
     Conflict {
         /// Kind of that object.
@@ -56,6 +58,7 @@ impl<K> Outcome<K> {
             Self::Unchanged
             | Self::Written(_)
             | Self::Absent
+            | Self::Deleted
             | Self::Conflict { .. }
             | Self::KindMissing
             | Self::KindVanished
@@ -82,6 +85,7 @@ impl<'a, K> From<&'a Outcome<K>> for Fault<'a> {
             Outcome::Unchanged
             | Outcome::Written(_)
             | Outcome::Absent
+            | Outcome::Deleted
             | Outcome::KindMissing
             | Outcome::KindVanished
             | Outcome::Withheld

@@ -26,7 +26,7 @@ impl<K: Child> Place<'_, K> {
     }
 
     /// Whether nothing of ours can be here though the caches, which hold only what carries our label,
-    /// do not know it: looked up once, and where all was well once there is nothing to be found.
+    /// do not know it: it was looked up and not found, or all was well once.
     pub(super) fn is_known_to_be_absent(&self, memory: &Memory) -> bool {
         match self.known(memory) {
             Some(known) => known == Known::Absent,
@@ -85,7 +85,8 @@ impl<K: Child> Place<'_, K> {
         Ok((Outcome::Written(Box::new(object)), live))
     }
 
-    /// Deletes the object of this UID: a stale cache must not delete one made anew under the same name.
+    /// Deletes the object of this UID: a stale cache must not delete one made anew under the same name,
+    /// which the API server refuses with 409.
     pub(super) async fn delete(&self, uid: String) -> Result<(), kube::Error> {
         let params = DeleteParams {
             preconditions: Some(Preconditions {
