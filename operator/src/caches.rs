@@ -48,10 +48,10 @@ pub struct Caches {
     service_monitors: Optional<ServiceMonitor>,
     prometheus_rules: Optional<PrometheusRule>,
     prometheuses: Store<SeenPrometheus>,
-    /// Told when it is known which ones there are, or that the operator may not see them.
-    prometheuses_known: Arc<Notify>,
     rejections: Store<Seen<KubeEvent, Rejection>>,
     namespaces: Store<Seen<Namespace, Labels>>,
+    /// Of what is of use and not needed.
+    first_answers: [FirstAnswer; 3],
 }
 
 /// A kind that the API server may not know.
@@ -60,6 +60,9 @@ struct Optional<K: Resource<DynamicType = ()> + 'static> {
     store: Store<Seen<K>>,
     availability: Arc<Availability>,
 }
+
+/// Told when it is known which objects of a kind there are, or that the operator may not see them.
+type FirstAnswer = Arc<Notify>;
 
 /// Why a ModelService may have to be looked at again.
 pub type Triggers = SelectAll<BoxStream<'static, ObjectRef<ModelService>>>;
@@ -75,6 +78,8 @@ pub fn start(source: &Source) -> (Caches, Triggers, AllTriggers) {
     let mut all = SelectAll::new();
     let (pods, pods_of) = pods(source, &mut triggers);
     let (prometheuses, prometheuses_known) = prometheuses(source, &mut all);
+    let (rejections, rejections_known) = rejections(source, &mut triggers);
+    let (namespaces, namespaces_known) = namespaces(source, &mut all);
     let caches = Caches {
         config_maps: metadata(source, &mut triggers),
         services: metadata(source, &mut triggers),
@@ -87,9 +92,9 @@ pub fn start(source: &Source) -> (Caches, Triggers, AllTriggers) {
         service_monitors: optional(source, &mut triggers, &mut all),
         prometheus_rules: optional(source, &mut triggers, &mut all),
         prometheuses,
-        prometheuses_known,
-        rejections: rejections(source, &mut triggers),
-        namespaces: namespaces(source, &mut all),
+        rejections,
+        namespaces,
+        first_answers: [prometheuses_known, rejections_known, namespaces_known],
     };
     (caches, triggers, all)
 }
@@ -149,31 +154,47 @@ where
 }
 
 /// What the Prometheus operator says about ours; perhaps the operator may not see it.
-fn rejections(source: &Source, triggers: &mut Triggers) -> Store<Seen<KubeEvent, Rejection>> {
+fn rejections(
+    source: &Source,
+    triggers: &mut Triggers,
+) -> (Store<Seen<KubeEvent, Rejection>>, FirstAnswer) {
     let config = config().fields(rejection::FIELDS);
-    keep::<KubeEvent, KubeEvent, Rejection>(source, config, triggers, |_| {})
+    let (note, known) = first_answer();
+    let store = keep::<KubeEvent, KubeEvent, Rejection>(source, config, triggers, note);
+    (store, known)
 }
 
 /// Perhaps the operator may not see them.
-fn prometheuses(source: &Source, all: &mut AllTriggers) -> (Store<SeenPrometheus>, Arc<Notify>) {
-    let known = Arc::<Notify>::default();
-    let told = Arc::clone(&known);
-    let note = move |answer: &_| {
-        if matches!(answer, Ok(Event::InitDone)) || answer.as_ref().is_err_and(is_refusal) {
-            told.notify_one();
-        }
-    };
+fn prometheuses(source: &Source, all: &mut AllTriggers) -> (Store<SeenPrometheus>, FirstAnswer) {
+    let (note, known) = first_answer();
     let (store, changed) = watch::<Prometheus, Prometheus, PrometheusSpec>(source, config(), note);
     all.push(changed.map(drop).boxed());
     (store, known)
 }
 
-fn namespaces(source: &Source, all: &mut AllTriggers) -> Store<Seen<Namespace, Labels>> {
+/// Perhaps the operator may not see them.
+fn namespaces(
+    source: &Source,
+    all: &mut AllTriggers,
+) -> (Store<Seen<Namespace, Labels>>, FirstAnswer) {
     type Found = Metadata<Namespace>;
-    let (store, changed) = watch::<Found, Namespace, Labels>(source, config(), |_| {});
+    let (note, known) = first_answer();
+    let (store, changed) = watch::<Found, Namespace, Labels>(source, config(), note);
     // There are many, their labels hardly ever change, and a resync sees that too.
     all.push(changed.map(drop).filter(|()| future::ready(false)).boxed());
-    store
+    (store, known)
+}
+
+/// What notes the answers of a watch, and who is told of the first that says something.
+fn first_answer<S>() -> (impl FnMut(&watcher::Result<Event<S>>), FirstAnswer) {
+    let known = FirstAnswer::default();
+    let told = Arc::clone(&known);
+    let note = move |answer: &watcher::Result<Event<S>>| {
+        if matches!(answer, Ok(Event::InitDone)) || answer.as_ref().is_err_and(is_refusal) {
+            told.notify_one();
+        }
+    };
+    (note, known)
 }
 
 impl Caches {
@@ -195,7 +216,8 @@ impl Caches {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         // Not for ever: without them models are served all the same.
-        let _ = timeout(PATIENCE, self.prometheuses_known.notified()).await;
+        let answers = self.first_answers.iter().map(|known| known.notified());
+        let _ = timeout(PATIENCE, future::join_all(answers)).await;
     }
 
     /// Which optional kinds the API server knows.
@@ -226,8 +248,8 @@ impl Caches {
 
     fn refusal<K: Resource<DynamicType = ()>>(&self, live: &LiveChild<K>) -> Option<String> {
         let live = live.as_ref()?;
-        let said = self.rejections.state().into_iter();
-        let refusals = said.filter(|event| event.details.refuses(live));
+        let refuses = |event: &Seen<KubeEvent, Rejection>| event.details.refuses(live);
+        let refusals = self.rejections.state_filter(refuses).into_iter();
         // Several servers may refuse it in words of their own, and what is said must not change.
         let messages = refusals.map(|event| event.details.message.to_string());
         messages.min()

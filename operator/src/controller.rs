@@ -49,28 +49,41 @@ pub async fn run(clients: Clients, work: Work, shutdown: impl Future<Output = ()
     let context = Context::new(clients, &work, store.clone(), Arc::clone(&caches));
     let context = Arc::new(context);
     let services = services(source, (store.clone(), writer), Arc::clone(&context));
-    let everything = all_triggers.flat_map(move |()| stream::iter(all(&store)));
+    let known = store.clone();
+    let everything = all_triggers.flat_map(move |()| stream::iter(all(&known)));
     let touched = stream::select(services, stream::select(triggers, everything));
-    let open = open(&caches, &work.ready, &leadership);
-    dispatch(touched, open, shutdown, &context).await;
+    let open = open(&store, &caches, &work.ready, &leadership);
+    let look = |id| look(id, Arc::clone(&context));
+    dispatch(touched, open, shutdown, &work.metrics, look).await;
 }
 
-/// Waits until everything is seen, says so, and waits until this operator leads.
-async fn open(caches: &Caches, ready: &watch::Sender<bool>, leadership: &Leadership) {
+/// Waits until everything is seen, says so, and waits until this operator leads; all ModelServices.
+async fn open(
+    store: &Store<ModelService>,
+    caches: &Caches,
+    ready: &watch::Sender<bool>,
+    leadership: &Leadership,
+) -> Vec<Id> {
+    // An error says that the watch ended, which it does not before the process.
+    let _ = store.wait_until_ready().await;
     caches.wait_until_ready().await;
     ready.send_replace(true);
     tracing::info!("all caches are filled");
     leadership.begin().await;
+    all(store)
 }
 
-/// Has reconciled what is `touched`, from when `open` is done until `end` is; then waits for the
-/// reconciles under way. The caches fill while this is polled.
-async fn dispatch(
+/// Has a `look` at what `open` names, when it is done, and from then on at what is `touched`, until
+/// `end` is done; then waits for the looks under way. The caches fill while this is polled.
+async fn dispatch<L>(
     touched: impl Stream<Item = Id>,
-    open: impl Future<Output = ()>,
+    open: impl Future<Output = Vec<Id>>,
     end: impl Future<Output = ()>,
-    context: &Arc<Context>,
-) {
+    metrics: &Metrics,
+    look: impl Fn(Id) -> L,
+) where
+    L: Future<Output = (Id, Option<Duration>)> + Send + 'static,
+{
     let (mut touched, mut open, mut end) = (pin!(touched), pin!(open), pin!(end));
     let (mut queue, mut running, mut is_open) = (Queue::default(), JoinSet::new(), false);
     loop {
@@ -78,18 +91,22 @@ async fn dispatch(
             // News first, so that a reconcile begins with what is known by then.
             biased;
             () = &mut end => break,
-            () = &mut open, if !is_open => is_open = true,
-            Some(id) = touched.next() => queue.touch(id),
+            all = &mut open, if !is_open => {
+                is_open = true;
+                all.into_iter().for_each(|id| queue.touch(id));
+            }
+            // Until then nothing waits for this operator: it may be another's turn.
+            Some(id) = touched.next() => if is_open { queue.touch(id) },
             Some(()) = queue.come() => {}
             Some(ended) = running.join_next() => {
                 let (id, again) = outcome(ended);
                 queue.done(id, again);
             }
         }
-        while is_open && let Some(id) = queue.start() {
-            running.spawn(look(id, Arc::clone(context)));
+        while let Some(id) = queue.start() {
+            running.spawn(look(id));
         }
-        context.metrics.waiting(queue.waiting());
+        metrics.waiting(queue.waiting());
     }
     while running.join_next().await.is_some() {}
 }
@@ -105,7 +122,7 @@ fn outcome<T>(ended: Result<T, JoinError>) -> T {
     ended.unwrap_or_else(|error| resume_unwind(error.into_panic()))
 }
 
-/// The ModelServices that are new or changed, and after a list all of them, once `store` has them.
+/// The ModelServices that are new, changed or gone, and after a list all of them, once `store` has them.
 fn services(
     source: Source,
     (store, writer): (Store<ModelService>, Writer<ModelService>),
@@ -127,9 +144,9 @@ fn services(
 
 fn touched(event: watcher::Result<Event<ModelService>>, store: &Store<ModelService>) -> Vec<Id> {
     match event {
-        Ok(Event::Apply(ms)) => vec![id(&ms)],
+        Ok(Event::Apply(ms) | Event::Delete(ms)) => vec![id(&ms)],
         Ok(Event::InitDone) => all(store),
-        Ok(Event::Init | Event::InitApply(_) | Event::Delete(_)) | Err(_) => Vec::new(),
+        Ok(Event::Init | Event::InitApply(_)) | Err(_) => Vec::new(),
     }
 }
 
@@ -159,5 +176,49 @@ fn forget_deleted(
         Ok(Event::InitDone) => context.forget_all_but(&store.state()),
         Ok(Event::Init | Event::InitApply(_) | Event::Apply(_)) => {}
         Err(error) => tracing::warn!(%error, kind = "ModelService", "watch interrupted"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures::FutureExt as _;
+    use std::sync::Mutex;
+    use tokio::sync::oneshot;
+
+    fn waiting(metrics: &Metrics) -> String {
+        let text = String::from_utf8(metrics.text().unwrap()).unwrap();
+        let line = text
+            .lines()
+            .find(|line| line.starts_with("modelservice_reconciles_waiting "));
+        line.unwrap().to_owned()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nothing_waits_before_it_is_this_operators_turn_and_nothing_is_cut_off_at_the_end() {
+        let ids = || (0..20).map(|number| Id::new(&number.to_string()).within("a"));
+        let metrics = Metrics::new().unwrap();
+        let looked = Arc::new(Mutex::new(0));
+        let look = |id| {
+            let looked = Arc::clone(&looked);
+            async move {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                *looked.lock().unwrap() += 1;
+                (id, None)
+            }
+        };
+        let (opens, open) = oneshot::channel();
+        let (ends, end) = oneshot::channel();
+        let touched = stream::iter(ids()).chain(stream::pending());
+        let open = open.map(|all: Result<Vec<Id>, _>| all.unwrap());
+        let mut run = Box::pin(dispatch(touched, open, end.map(drop), &metrics, look));
+        assert!((&mut run).now_or_never().is_none());
+        assert_eq!(waiting(&metrics), "modelservice_reconciles_waiting 0");
+        opens.send(ids().collect()).unwrap();
+        assert!((&mut run).now_or_never().is_none());
+        assert_eq!(waiting(&metrics), "modelservice_reconciles_waiting 8");
+        ends.send(()).unwrap();
+        run.await;
+        assert_eq!(*looked.lock().unwrap(), 12, "those that had begun");
     }
 }

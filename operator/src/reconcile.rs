@@ -91,7 +91,11 @@ impl Context {
 
 /// Reconciles what a ModelService is by now. Time until it is to be looked at again; None if it is gone.
 pub(crate) async fn reconcile(id: &Id, context: &Context) -> Option<Duration> {
-    let ms = context.store.get(id)?;
+    let Some(ms) = context.store.get(id) else {
+        let name = (id.namespace.clone().unwrap_or_default(), id.name.clone());
+        context.metrics.forget(&name);
+        return None;
+    };
     let pause = context.backoff.pause(&ms.uid().unwrap_or_default());
     if !pause.is_zero() {
         return Some(pause);

@@ -66,15 +66,18 @@ pub fn was_settled(ms: &ModelService) -> bool {
             known.type_ == type_.as_str() && known.observed_generation == ms.metadata.generation
         })
     };
-    let serves = said(ConditionType::Ready).is_some_and(|ready| {
-        ready.status == ConditionStatus::True.as_str()
-            || ready.reason == Reason::ScaledToZero.as_str()
-    });
+    let serves = said(ConditionType::Ready)
+        .is_some_and(|ready| serves_as_wanted(&ready.status, &ready.reason));
     // Of a write that is tried again nothing is said.
     let obstacles = [Reason::NameConflict, Reason::ApiError].map(Reason::as_str);
     let is_monitored = said(ConditionType::MonitoringReady)
         .is_some_and(|monitoring| !obstacles.contains(&monitoring.reason.as_str()));
     serves && is_monitored
+}
+
+/// Whether a condition Ready of this status and reason says that the model is served as the spec wants it.
+fn serves_as_wanted(status: &str, reason: &str) -> bool {
+    status == ConditionStatus::True.as_str() || reason == Reason::ScaledToZero.as_str()
 }
 
 /// The model as the plan has it; where that leaves it to the pods, as they say, or as they said of
@@ -158,12 +161,13 @@ impl View {
         .collect();
         let obstacle = Obstacle::among(&serving);
         let unmonitored = Obstacle::among(&monitoring);
-        let mut conditions = vec![
-            self.ready(obstacle),
-            self.model_loaded(),
-            self.progressing(),
-        ];
         let tried_again = |fault: &Fault<'_>| fault.failure.is_some();
+        let ready = self.ready(obstacle);
+        // All is not well before the last write was made.
+        let is_early = serves_as_wanted(ready.status.as_str(), ready.reason.as_str())
+            && serving.iter().any(tried_again);
+        let mut conditions: Vec<_> = (!is_early).then_some(ready).into_iter().collect();
+        conditions.extend([self.model_loaded(), self.progressing()]);
         if unmonitored.is_some() || !monitoring.iter().any(tried_again) {
             conditions.push(self.monitoring_ready(plan, unmonitored, &missing));
         }
@@ -685,6 +689,22 @@ mod tests {
             said(&conditions, ConditionType::Ready).1,
             Reason::Load(contract::labels::LoadFailure::TooLarge)
         );
+    }
+
+    #[test]
+    fn ready_is_not_said_while_a_write_is_tried_again() {
+        let source = kube::Error::LinesCodecMaxLineLengthExceeded;
+        let error = Error::Status { source };
+        let tried_again = Children {
+            autoscaler: Outcome::Failed(Arc::new(error)),
+            ..unchanged()
+        };
+        let says_ready = |deployment| {
+            let said = conditions(&world(deployment, vec![]), &tried_again);
+            said.iter().any(|one| one.type_ == ConditionType::Ready)
+        };
+        assert!(!says_ready(COMPLETE));
+        assert!(says_ready(OLD_ONES_SERVE), "nor is anything else kept back");
     }
 
     #[rstest]
