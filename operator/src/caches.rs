@@ -11,9 +11,9 @@ use crate::api::ModelService;
 use crate::meta;
 use crate::prometheus_operator::{Prometheus, PrometheusRule, PrometheusSpec, ServiceMonitor};
 use crate::rejection::{self, Rejection};
-use crate::seen::{Details, Metadata, PodState, Seen};
+use crate::seen::{Details, Metadata, PodState, ReadPod, Seen};
 use crate::selection::{Labels, Prometheuses, SeenPrometheus};
-use crate::status::Rollout;
+use crate::status::{ReadDeployment, Rollout};
 use crate::world::{Apis, Live, LiveChild, SeenDeployment, SeenPod};
 use availability::{Availability, is_refusal};
 use futures::stream::{BoxStream, SelectAll};
@@ -83,7 +83,12 @@ pub fn start(source: &Source) -> (Caches, Triggers, AllTriggers) {
     let caches = Caches {
         config_maps: metadata(source, &mut triggers),
         services: metadata(source, &mut triggers),
-        deployments: keep::<Deployment, Deployment, Rollout>(source, ours(), &mut triggers, |_| {}),
+        deployments: keep::<ReadDeployment, Deployment, Rollout>(
+            source,
+            ours(),
+            &mut triggers,
+            |_| {},
+        ),
         disruption_budgets: metadata(source, &mut triggers),
         autoscalers: metadata(source, &mut triggers),
         network_policies: metadata(source, &mut triggers),
@@ -128,7 +133,7 @@ fn pods(source: &Source, triggers: &mut Triggers) -> (Store<SeenPod>, pods::Inde
     let index = pods::Index::default();
     let noted = index.clone();
     let note = move |answer: &_| noted.note(answer);
-    let store = keep::<Pod, Pod, PodState>(source, ours(), triggers, note);
+    let store = keep::<ReadPod, Pod, PodState>(source, ours(), triggers, note);
     (store, index)
 }
 

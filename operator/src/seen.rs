@@ -3,8 +3,8 @@
 mod metadata;
 mod pod;
 
-pub use metadata::Metadata;
-pub use pod::{Container, End, PodState};
+pub use metadata::{Metadata, Part};
+pub use pod::{Container, End, PodState, ReadPod};
 
 use crate::api::ModelService;
 use crate::meta;

@@ -50,7 +50,7 @@ async fn ask(address: SocketAddr) -> Result<ModelStatus, BoxError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use k8s_openapi::api::core::v1::Pod;
+    use crate::seen::ReadPod;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::TcpListener;
 
@@ -90,7 +90,7 @@ mod tests {
     #[tokio::test]
     async fn nobody_is_asked_where_no_pod_is_ready() {
         let text = "metadata: {name: a}\nstatus: {podIP: 127.0.0.1, conditions: [{type: Ready, status: 'False'}]}\n";
-        let pod: Pod = crate::yaml::parse(text).unwrap();
+        let pod: ReadPod = crate::yaml::parse(text).unwrap();
         assert_eq!(served(&[Arc::new(SeenPod::new(&pod))]).await, None);
     }
 }

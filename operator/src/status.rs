@@ -5,7 +5,7 @@ pub mod publish;
 mod rollout;
 mod trouble;
 
-pub use rollout::Rollout;
+pub use rollout::{ReadDeployment, Rollout};
 pub use trouble::Trouble;
 
 use crate::api::{
@@ -116,7 +116,7 @@ fn rollout(world: &World, verdict: &Verdict<'_>) -> Rollout {
                 deployment: Outcome::Written(deployment),
                 ..
             },
-        ) => Rollout::of(deployment),
+        ) => Rollout::of(deployment.as_ref()),
         Verdict::Applied(..) | Verdict::Failed(_) => world
             .live
             .deployment
@@ -390,11 +390,11 @@ fn condition(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::seen::ReadPod;
     use crate::validate::validate;
     use crate::world::{Live, SeenDeployment, SeenPod};
     use clap::Parser;
     use k8s_openapi::api::apps::v1::Deployment;
-    use k8s_openapi::api::core::v1::Pod;
     use rstest::rstest;
     use std::sync::Arc;
 
@@ -425,7 +425,7 @@ mod tests {
         let text = format!(
             "metadata: {{creationTimestamp: '2026-01-01T00:00:{created:02}Z'}}\nstatus: {status}\n"
         );
-        let pod: Pod = crate::yaml::parse(&text).unwrap();
+        let pod: ReadPod = crate::yaml::parse(&text).unwrap();
         Arc::new(SeenPod::new(&pod))
     }
 

@@ -77,13 +77,13 @@ fn service(pod: &SeenPod) -> Option<Service> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use k8s_openapi::api::core::v1::Pod;
+    use crate::seen::ReadPod;
 
     fn pod(name: &str, service: &str) -> SeenPod {
         let text = format!(
             "metadata: {{name: {name}, namespace: shop, labels: {{app.kubernetes.io/instance: {service}}}}}"
         );
-        SeenPod::new(&crate::yaml::parse::<Pod>(&text).unwrap())
+        SeenPod::new(&crate::yaml::parse::<ReadPod>(&text).unwrap())
     }
 
     #[test]

@@ -25,6 +25,20 @@ pub struct Metadata<K> {
     kind: PhantomData<fn() -> K>,
 }
 
+/// An object of kind `K`, with the same metadata, of whose spec `S` and of whose status `T` is read: the
+/// rest is passed over.
+#[derive(Deserialize)]
+#[serde(bound = "S: Deserialize<'de> + Default, T: Deserialize<'de>")]
+pub struct Part<K, S, T> {
+    #[serde(deserialize_with = "read")]
+    pub(crate) metadata: ObjectMeta,
+    #[serde(default)]
+    pub(crate) spec: S,
+    pub(crate) status: Option<T>,
+    #[serde(skip)]
+    kind: PhantomData<fn() -> K>,
+}
+
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Sent {
@@ -33,6 +47,8 @@ struct Sent {
     uid: Option<String>,
     resource_version: Option<String>,
     generation: Option<i64>,
+    creation_timestamp: Option<Time>,
+    deletion_timestamp: Option<Time>,
     labels: Option<BTreeMap<String, String>>,
     annotations: Option<BTreeMap<String, String>>,
     owner_references: Option<Vec<OwnerReference>>,
@@ -58,6 +74,8 @@ fn read<'de, D: Deserializer<'de>>(metadata: D) -> Result<ObjectMeta, D::Error> 
         uid: sent.uid,
         resource_version: sent.resource_version,
         generation: sent.generation,
+        creation_timestamp: sent.creation_timestamp,
+        deletion_timestamp: sent.deletion_timestamp,
         labels: sent.labels,
         annotations: sent.annotations,
         owner_references: sent.owner_references,
@@ -162,43 +180,71 @@ impl<K> Clone for Metadata<K> {
     }
 }
 
+impl<K, S: Clone, T: Clone> Clone for Part<K, S, T> {
+    fn clone(&self) -> Self {
+        Self {
+            metadata: self.metadata.clone(),
+            spec: self.spec.clone(),
+            status: self.status.clone(),
+            kind: PhantomData,
+        }
+    }
+}
+
 impl<K> Debug for Metadata<K> {
     fn fmt(&self, text: &mut Formatter<'_>) -> fmt::Result {
         self.metadata.fmt(text)
     }
 }
 
+impl<K, S: Debug, T: Debug> Debug for Part<K, S, T> {
+    fn fmt(&self, text: &mut Formatter<'_>) -> fmt::Result {
+        (&self.metadata, &self.spec, &self.status).fmt(text)
+    }
+}
+
+/// What both have of `K`.
+macro_rules! of_kind {
+    () => {
+        type DynamicType = K::DynamicType;
+        type Scope = K::Scope;
+
+        fn kind(of: &Self::DynamicType) -> Cow<'_, str> {
+            K::kind(of)
+        }
+
+        fn group(of: &Self::DynamicType) -> Cow<'_, str> {
+            K::group(of)
+        }
+
+        fn version(of: &Self::DynamicType) -> Cow<'_, str> {
+            K::version(of)
+        }
+
+        fn plural(of: &Self::DynamicType) -> Cow<'_, str> {
+            K::plural(of)
+        }
+
+        fn meta(&self) -> &ObjectMeta {
+            &self.metadata
+        }
+
+        fn meta_mut(&mut self) -> &mut ObjectMeta {
+            &mut self.metadata
+        }
+    };
+}
+
 impl<K: Resource> Resource for Metadata<K> {
-    type DynamicType = K::DynamicType;
-    type Scope = K::Scope;
-
-    fn kind(of: &Self::DynamicType) -> Cow<'_, str> {
-        K::kind(of)
-    }
-
-    fn group(of: &Self::DynamicType) -> Cow<'_, str> {
-        K::group(of)
-    }
-
-    fn version(of: &Self::DynamicType) -> Cow<'_, str> {
-        K::version(of)
-    }
-
-    fn plural(of: &Self::DynamicType) -> Cow<'_, str> {
-        K::plural(of)
-    }
+    of_kind!();
 
     fn metadata_api() -> bool {
         true
     }
+}
 
-    fn meta(&self) -> &ObjectMeta {
-        &self.metadata
-    }
-
-    fn meta_mut(&mut self) -> &mut ObjectMeta {
-        &mut self.metadata
-    }
+impl<K: Resource, S, T> Resource for Part<K, S, T> {
+    of_kind!();
 }
 
 #[cfg(test)]

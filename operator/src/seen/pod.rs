@@ -1,10 +1,16 @@
 //! Of a pod only how it is, and where.
 
-use super::Details;
+use super::{Details, Part};
 use crate::render::CONTAINER;
-use k8s_openapi::api::core::v1::{ContainerState, ContainerStateTerminated, ContainerStatus, Pod};
+use k8s_openapi::api::core::v1::{
+    ContainerState, ContainerStateTerminated, ContainerStatus, Pod, PodStatus,
+};
 use k8s_openapi::jiff::Timestamp;
+use serde::de::IgnoredAny;
 use std::net::IpAddr;
+
+/// What is read of a pod.
+pub type ReadPod = Part<Pod, IgnoredAny, PodStatus>;
 
 /// How a pod is, and where.
 #[derive(Debug, Clone, Hash)]
@@ -45,8 +51,8 @@ pub struct End {
     pub message: Option<Box<str>>,
 }
 
-impl Details<Pod> for PodState {
-    fn of(pod: &Pod) -> Self {
+impl Details<ReadPod> for PodState {
+    fn of(pod: &ReadPod) -> Self {
         let status = pod.status.as_ref();
         let phase = status.and_then(|status| status.phase.as_deref());
         let ended = matches!(phase, Some("Failed" | "Succeeded"));

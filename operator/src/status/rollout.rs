@@ -1,7 +1,9 @@
 //! How far the Deployment has come.
 
-use crate::seen::Details;
+use crate::seen::{Details, Part};
 use k8s_openapi::api::apps::v1::{Deployment, DeploymentCondition, DeploymentStatus};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use serde::Deserialize;
 
 /// How far the Deployment has come: its numbers of pods.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
@@ -22,20 +24,46 @@ pub struct Rollout {
     pub overdue: bool,
 }
 
+/// What is read of a Deployment.
+pub type ReadDeployment = Part<Deployment, Scale, DeploymentStatus>;
+
+/// Of the spec of a Deployment.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub struct Scale {
+    replicas: Option<i32>,
+}
+
+impl Details<ReadDeployment> for Rollout {
+    fn of(deployment: &ReadDeployment) -> Self {
+        let ReadDeployment {
+            metadata,
+            spec,
+            status,
+            ..
+        } = deployment;
+        Self::new(metadata, spec.replicas, status.as_ref())
+    }
+}
+
 impl Details<Deployment> for Rollout {
     fn of(deployment: &Deployment) -> Self {
-        let status = deployment.status.as_ref();
+        let replicas = deployment.spec.as_ref().and_then(|spec| spec.replicas);
+        Self::new(&deployment.metadata, replicas, deployment.status.as_ref())
+    }
+}
+
+impl Rollout {
+    fn new(meta: &ObjectMeta, replicas: Option<i32>, status: Option<&DeploymentStatus>) -> Self {
         let conditions = status.and_then(|status| status.conditions.as_deref());
         let conditions = conditions.unwrap_or_default();
         let count = |of: fn(&DeploymentStatus) -> Option<i32>| status.and_then(of).unwrap_or(0);
-        let spec = deployment.spec.as_ref();
         let observed = status.and_then(|status| status.observed_generation);
         Self {
-            desired: spec.and_then(|spec| spec.replicas).unwrap_or(1),
+            desired: replicas.unwrap_or(1),
             total: count(|status| status.replicas),
             updated: count(|status| status.updated_replicas),
             ready: count(|status| status.ready_replicas),
-            observed: observed >= deployment.metadata.generation,
+            observed: observed >= meta.generation,
             refused: find(conditions, "ReplicaFailure", "True").and_then(|c| c.message.clone()),
             overdue: find(conditions, "Progressing", "False").is_some(),
         }
