@@ -1,5 +1,6 @@
 //! What the API server in memory keeps: objects, their versions, and all that ever changed.
 
+use operator::seen::hash_of;
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -201,6 +202,7 @@ impl Objects {
         }
         self.version += 1;
         object["metadata"]["resourceVersion"] = json!(self.version.to_string());
+        say_who_wrote(&mut object);
         let stored = Stored {
             object: object.clone(),
             applied,
@@ -227,6 +229,7 @@ impl Objects {
         }
         self.version += 1;
         object["metadata"]["resourceVersion"] = json!(self.version.to_string());
+        say_who_wrote(&mut object);
         stored.object = object.clone();
         self.note(key, Some(before), Some(object.clone()));
         object
@@ -244,6 +247,26 @@ impl Objects {
             after,
         });
     }
+}
+
+/// Instead of the fields, a hash of what is in them: different after each write of a spec, and after each
+/// of a status.
+fn say_who_wrote(object: &mut Value) {
+    let mut content = object.clone();
+    let status = content["status"].take();
+    let metadata = &mut content["metadata"];
+    for bookkeeping in ["managedFields", "resourceVersion", "generation"] {
+        metadata[bookkeeping] = Value::Null;
+    }
+    let fields = |of: &Value| json!({"f:spec": {format!("f:{:x}", hash_of(&of.to_string())): {}}});
+    let time = "2026-01-01T00:00:00Z";
+    object["metadata"]["managedFields"] = json!([
+        {"manager": "a", "operation": "Apply", "time": time, "fieldsV1": fields(&content)},
+        {
+            "manager": "b", "operation": "Update", "subresource": "status", "time": time,
+            "fieldsV1": fields(&status),
+        },
+    ]);
 }
 
 /// Removes from `object` what `applied` has and `wanted` lacks.
