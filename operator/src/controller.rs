@@ -122,7 +122,7 @@ fn outcome<T>(ended: Result<T, JoinError>) -> T {
     ended.unwrap_or_else(|error| resume_unwind(error.into_panic()))
 }
 
-/// The ModelServices that are new, changed or gone, and after a list all of them, once `store` has them.
+/// The ModelServices that are new, changed or gone, once `store` knows.
 fn services(
     source: Source,
     (store, writer): (Store<ModelService>, Writer<ModelService>),
@@ -139,14 +139,30 @@ fn services(
         .backoff(WatchBackoff::default())
         .reflect(writer)
         .inspect(forget_deleted(store.clone(), context))
-        .flat_map(move |event| stream::iter(touched(event, &store)))
+        .map(touched(store))
+        .flat_map(stream::iter)
 }
 
-fn touched(event: watcher::Result<Event<ModelService>>, store: &Store<ModelService>) -> Vec<Id> {
-    match event {
+/// Tells the ModelServices that differ from what `store` held: of a list at its end, when it holds the list.
+fn touched(
+    store: Store<ModelService>,
+) -> impl FnMut(watcher::Result<Event<ModelService>>) -> Vec<Id> {
+    let mut differing = Vec::new();
+    move |event| match event {
         Ok(Event::Apply(ms) | Event::Delete(ms)) => vec![id(&ms)],
-        Ok(Event::InitDone) => all(store),
-        Ok(Event::Init | Event::InitApply(_)) | Err(_) => Vec::new(),
+        Ok(Event::Init) => {
+            differing.clear();
+            Vec::new()
+        }
+        Ok(Event::InitApply(ms)) => {
+            let known = store.get(&id(&ms));
+            if known.is_none_or(|known| known.resource_version() != ms.resource_version()) {
+                differing.push(id(&ms));
+            }
+            Vec::new()
+        }
+        Ok(Event::InitDone) => std::mem::take(&mut differing),
+        Err(_) => Vec::new(),
     }
 }
 
