@@ -14,9 +14,9 @@ const LONGEST: Duration = Duration::from_secs(300);
 const LONGEST_WATCH: Duration = Duration::from_secs(10);
 /// Failures of a watch that lie further apart than this are not in a row.
 const QUIET: Duration = Duration::from_secs(60);
-/// Time until a ModelService is looked at again though nothing was heard of it: a deletion that
-/// happens while a watch is down is never told.
-const RESYNC: Duration = Duration::from_secs(300);
+/// Time until a ModelService is looked at again though nothing was heard of it. What watches lose is found
+/// when everything is listed anew; this is for what nobody is told of, such as new labels of a namespace.
+const RESYNC: Duration = Duration::from_secs(1200);
 
 /// Longest pause of a ModelService that keeps failing, whatever happens to it meanwhile.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);

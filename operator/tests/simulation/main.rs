@@ -36,11 +36,11 @@ use weather::Weather;
 
 /// After that long in fair weather all must be well: as long as the longest pause after failures
 /// and a resync, with all their jitter.
-const PATIENCE: Duration = Duration::from_secs(15 * 60);
+const PATIENCE: Duration = Duration::from_secs(31 * 60);
 /// Time until the operator has heard of all that it missed, as everything is listed again.
 const HEARSAY: Duration = Duration::from_secs(13 * 60);
 /// For that long nothing may be written then.
-const STEADY: Duration = Duration::from_secs(15 * 60);
+const STEADY: Duration = Duration::from_secs(25 * 60);
 
 /// Time between two looks.
 const LOOK: Duration = Duration::from_secs(3);
