@@ -1,5 +1,28 @@
 //! What is kept of the objects that watches tell of: of thousands, only what is asked of them.
 
+/// What stands for an object of kind `K` has the names of that kind.
+macro_rules! names_of_kind {
+    () => {
+        type DynamicType = K::DynamicType;
+
+        fn kind(of: &Self::DynamicType) -> Cow<'_, str> {
+            K::kind(of)
+        }
+
+        fn group(of: &Self::DynamicType) -> Cow<'_, str> {
+            K::group(of)
+        }
+
+        fn version(of: &Self::DynamicType) -> Cow<'_, str> {
+            K::version(of)
+        }
+
+        fn plural(of: &Self::DynamicType) -> Cow<'_, str> {
+            K::plural(of)
+        }
+    };
+}
+
 mod metadata;
 mod pod;
 
@@ -108,23 +131,7 @@ impl<K, D: Hash> Hash for Seen<K, D> {
 
 /// Without version and UID, which would only fill the keys of caches.
 impl<K: Resource, D> Lookup for Seen<K, D> {
-    type DynamicType = K::DynamicType;
-
-    fn kind(of: &Self::DynamicType) -> Cow<'_, str> {
-        K::kind(of)
-    }
-
-    fn group(of: &Self::DynamicType) -> Cow<'_, str> {
-        K::group(of)
-    }
-
-    fn version(of: &Self::DynamicType) -> Cow<'_, str> {
-        K::version(of)
-    }
-
-    fn plural(of: &Self::DynamicType) -> Cow<'_, str> {
-        K::plural(of)
-    }
+    names_of_kind!();
 
     fn name(&self) -> Option<Cow<'_, str>> {
         Some(Cow::Borrowed(&self.name))

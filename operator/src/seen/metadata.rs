@@ -10,13 +10,13 @@ use serde::Deserialize;
 use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::fmt::{self, Debug, Formatter};
+use std::fmt::{self, Formatter};
 use std::hash::Hash;
 use std::marker::PhantomData;
 
 /// The metadata of an object of kind `K`, all that is asked for of it. In the place of each tree of
 /// fields stands its [`digest`].
-#[derive(Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(bound = "")]
 pub struct Metadata<K> {
     #[serde(deserialize_with = "read")]
@@ -27,7 +27,7 @@ pub struct Metadata<K> {
 
 /// An object of kind `K`, with the same metadata, of whose spec `S` and of whose status `T` is read: the
 /// rest is passed over.
-#[derive(Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(bound = "S: Deserialize<'de> + Default, T: Deserialize<'de>")]
 pub struct Part<K, S, T> {
     #[serde(deserialize_with = "read")]
@@ -171,59 +171,11 @@ impl<'de> Visitor<'de> for Digester {
     }
 }
 
-impl<K> Clone for Metadata<K> {
-    fn clone(&self) -> Self {
-        Self {
-            metadata: self.metadata.clone(),
-            kind: PhantomData,
-        }
-    }
-}
-
-impl<K, S: Clone, T: Clone> Clone for Part<K, S, T> {
-    fn clone(&self) -> Self {
-        Self {
-            metadata: self.metadata.clone(),
-            spec: self.spec.clone(),
-            status: self.status.clone(),
-            kind: PhantomData,
-        }
-    }
-}
-
-impl<K> Debug for Metadata<K> {
-    fn fmt(&self, text: &mut Formatter<'_>) -> fmt::Result {
-        self.metadata.fmt(text)
-    }
-}
-
-impl<K, S: Debug, T: Debug> Debug for Part<K, S, T> {
-    fn fmt(&self, text: &mut Formatter<'_>) -> fmt::Result {
-        (&self.metadata, &self.spec, &self.status).fmt(text)
-    }
-}
-
 /// What both have of `K`.
 macro_rules! of_kind {
     () => {
-        type DynamicType = K::DynamicType;
+        names_of_kind!();
         type Scope = K::Scope;
-
-        fn kind(of: &Self::DynamicType) -> Cow<'_, str> {
-            K::kind(of)
-        }
-
-        fn group(of: &Self::DynamicType) -> Cow<'_, str> {
-            K::group(of)
-        }
-
-        fn version(of: &Self::DynamicType) -> Cow<'_, str> {
-            K::version(of)
-        }
-
-        fn plural(of: &Self::DynamicType) -> Cow<'_, str> {
-            K::plural(of)
-        }
 
         fn meta(&self) -> &ObjectMeta {
             &self.metadata
