@@ -5,6 +5,7 @@ mod changes;
 mod pods;
 mod watches;
 
+pub(crate) use changes::changes;
 pub use watches::{Source, anew, config};
 
 use crate::api::ModelService;
@@ -117,8 +118,7 @@ where
     D: Details<O> + Clone + Send + Sync + 'static,
 {
     let (store, changed) = watch::<O, K, D>(source, config, note);
-    let owners = changed.filter_map(|object| future::ready(object.owner()));
-    triggers.push(owners.boxed());
+    triggers.push(changed.filter_map(future::ready).boxed());
     store
 }
 

@@ -134,36 +134,13 @@ fn services(
         let stale = Arc::clone(&stale);
         watcher(api.clone(), caches::config()).take_until(stale.notified_owned())
     };
-    caches::anew(source.relist, watch)
+    let events = caches::anew(source.relist, watch)
         .modify(prune)
         .backoff(WatchBackoff::default())
         .reflect(writer)
-        .inspect(forget_deleted(store.clone(), context))
-        .map(touched(store))
-        .flat_map(stream::iter)
-}
-
-/// Tells the ModelServices that differ from what `store` held: of a list at its end, when it holds the list.
-fn touched(
-    store: Store<ModelService>,
-) -> impl FnMut(watcher::Result<Event<ModelService>>) -> Vec<Id> {
-    let mut differing = Vec::new();
-    move |event| match event {
-        Ok(Event::Apply(ms) | Event::Delete(ms)) => vec![id(&ms)],
-        Ok(Event::Init) => {
-            differing.clear();
-            Vec::new()
-        }
-        Ok(Event::InitApply(ms)) => {
-            let known = store.get(&id(&ms));
-            if known.is_none_or(|known| known.resource_version() != ms.resource_version()) {
-                differing.push(id(&ms));
-            }
-            Vec::new()
-        }
-        Ok(Event::InitDone) => std::mem::take(&mut differing),
-        Err(_) => Vec::new(),
-    }
+        .inspect(forget_deleted(store.clone(), context));
+    let differs = |a: &ModelService, b: &ModelService| a.resource_version() != b.resource_version();
+    caches::changes(store, differs, id, events)
 }
 
 fn all(store: &Store<ModelService>) -> Vec<Id> {

@@ -1,25 +1,24 @@
 //! What differs from what a cache held: of a list that is made anew only what is new, changed or gone.
 
-use crate::seen::Seen;
 use futures::{Stream, StreamExt, stream};
-use kube::Resource;
-use kube::runtime::reflector::{ObjectRef, Store};
+use kube::runtime::reflector::{Lookup, ObjectRef, Store};
 use kube::runtime::watcher::{self, Event};
 use std::sync::Arc;
 
-/// The objects that `events`, all of which `store` has noted already, are news of. A list tells them
-/// at its end, when the store holds it.
-pub(super) fn changes<K, D>(
-    store: Store<Seen<K, D>>,
-    events: impl Stream<Item = watcher::Result<Event<Seen<K, D>>>>,
-) -> impl Stream<Item = Arc<Seen<K, D>>>
+/// Tells of each object that `events`, all of which `store` has noted already, are news of. A list
+/// does so at its end, when the store holds it.
+pub(crate) fn changes<K, T>(
+    store: Store<K>,
+    differs: impl Fn(&K, &K) -> bool,
+    tell: impl Fn(&K) -> T,
+    events: impl Stream<Item = watcher::Result<Event<K>>>,
+) -> impl Stream<Item = T>
 where
-    K: Resource<DynamicType = ()> + Clone + 'static,
-    D: Clone + 'static,
+    K: Lookup<DynamicType = ()> + Clone + 'static,
 {
     let (mut before, mut differing) = (Vec::new(), Vec::new());
     let news = events.map(move |event| match event {
-        Ok(Event::Apply(object) | Event::Delete(object)) => vec![Arc::new(object)],
+        Ok(Event::Apply(object) | Event::Delete(object)) => vec![tell(&object)],
         Ok(Event::Init) => {
             before = store.state();
             differing.clear();
@@ -28,19 +27,17 @@ where
         Ok(Event::InitApply(object)) => {
             // Until the end of the list the store holds the one before.
             let known = store.get(&ObjectRef::from_obj(&object));
-            if known.is_none_or(|known| known.version != object.version) {
-                differing.push(Arc::new(object));
+            if known.is_none_or(|known| differs(&known, &object)) {
+                differing.push(tell(&object));
             }
             Vec::new()
         }
         Ok(Event::InitDone) => {
-            let is_gone =
-                |object: &Arc<Seen<K, D>>| store.get(&ObjectRef::from_obj(&**object)).is_none();
-            let gone = std::mem::take(&mut before).into_iter().filter(is_gone);
-            std::mem::take(&mut differing)
-                .into_iter()
-                .chain(gone)
-                .collect()
+            let is_gone = |object: &&Arc<K>| store.get(&ObjectRef::from_obj(&***object)).is_none();
+            let gone = before.iter().filter(is_gone).map(|object| tell(object));
+            let all = differing.drain(..).chain(gone).collect();
+            before.clear();
+            all
         }
         Err(_) => Vec::new(),
     });
@@ -50,10 +47,13 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::seen::Seen;
     use k8s_openapi::api::core::v1::ConfigMap;
     use kube::runtime::reflector::{reflector, store};
 
-    fn object((name, version): (&str, &str)) -> Seen<ConfigMap> {
+    type Object = Seen<ConfigMap>;
+
+    fn object((name, version): (&str, &str)) -> Object {
         let mut object = ConfigMap::default();
         object.metadata.name = Some(name.to_owned());
         object.metadata.namespace = Some("default".to_owned());
@@ -61,7 +61,7 @@ mod tests {
         Seen::new(&object)
     }
 
-    fn list(objects: &[(&str, &str)]) -> Vec<watcher::Result<Event<Seen<ConfigMap>>>> {
+    fn list(objects: &[(&str, &str)]) -> Vec<watcher::Result<Event<Object>>> {
         let objects = objects.iter().copied().map(object);
         let inner = objects.map(|object| Ok(Event::InitApply(object)));
         [Ok(Event::Init)]
@@ -82,9 +82,9 @@ mod tests {
         events.push(Ok(Event::Delete(object(("d", "1")))));
         let (store, writer) = store();
         let events = reflector(writer, stream::iter(events));
-        let told =
-            changes(store, events).map(|object| format!("{} {}", object.name, object.version));
-        let mut told: Vec<_> = told.collect().await;
+        let differs = |a: &Object, b: &Object| a.version != b.version;
+        let tell = |object: &Object| format!("{} {}", object.name, object.version);
+        let mut told: Vec<_> = changes(store, differs, tell, events).collect().await;
         told[..3].sort();
         assert_eq!(
             told,

@@ -2,18 +2,18 @@
 
 use super::availability::is_unknown_kind;
 use super::changes::changes;
+use crate::api::ModelService;
 use crate::backoff::{self, WatchBackoff};
 use crate::meta;
 use crate::seen::{Details, Seen};
 use futures::stream::{self, BoxStream};
 use futures::{Stream, StreamExt};
-use kube::runtime::reflector::{Store, reflector, store};
+use kube::runtime::reflector::{ObjectRef, Store, reflector, store};
 use kube::runtime::watcher::{self, Config, Event};
 use kube::runtime::{WatchStreamExt, watcher as watch_kind};
 use kube::{Api, Client, Resource};
 use serde::de::DeserializeOwned;
 use std::fmt::Debug;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// Where watches come from, and after how long they begin anew.
@@ -44,8 +44,8 @@ pub fn anew<S: Stream>(relist: Duration, watch: impl Fn() -> S) -> impl Stream<I
     stream::repeat_with(move || watch().take_until(end())).flatten()
 }
 
-/// The objects that differ from what the store held.
-pub(super) type Changed<K, D> = BoxStream<'static, Arc<Seen<K, D>>>;
+/// The ModelServices to which objects belong that differ from what the store held.
+pub(super) type Changed = BoxStream<'static, Option<ObjectRef<ModelService>>>;
 
 /// Watches objects of type `O`, and keeps `Seen<K, D>` of each. The store fills as the stream is
 /// polled. `note` is told of every answer, once the store has it.
@@ -53,7 +53,7 @@ pub(super) fn watch<O, K, D>(
     source: &Source,
     config: Config,
     mut note: impl FnMut(&watcher::Result<Event<Seen<K, D>>>) + Send + 'static,
-) -> (Store<Seen<K, D>>, Changed<K, D>)
+) -> (Store<Seen<K, D>>, Changed)
 where
     O: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + 'static,
     K: Resource<DynamicType = ()> + Clone + 'static,
@@ -71,7 +71,9 @@ where
         note(answer);
         log::<K, _>(answer);
     });
-    (store.clone(), changes(store, seen).boxed())
+    let differs = |a: &Seen<K, D>, b: &Seen<K, D>| a.version != b.version;
+    let changed = changes(store.clone(), differs, Seen::owner, seen);
+    (store, changed.boxed())
 }
 
 fn map<O, S>(event: Event<O>, keep: impl FnOnce(O) -> S) -> Event<S> {
