@@ -33,14 +33,14 @@ test-page: ## the live page in Chromium, against the metrics that it shows
 	inference/tests/page/run
 
 test-control-plane: ## the operator against etcd, kube-apiserver and kube-controller-manager
-	cluster/with-control-plane cargo test -p operator --locked --test control_plane -- --ignored --test-threads 6
+	cluster/with-control-plane cargo test --workspace --locked --test control_plane -- --ignored --test-threads 6
 
 test-faults: ## the operator against the same, while everything between them goes wrong
-	cargo test -p operator --locked --test faults --no-run
+	cargo test --workspace --locked --test faults --no-run
 	$(MAKE) --no-print-directory --jobs 3 --keep-going --output-sync faults-elections_of faults-elections_for faults-crashes faults-hidden faults-weather faults-transitions
 
 faults-%:
-	cluster/with-control-plane cargo test -p operator --locked --test faults $* -- --ignored --nocapture --test-threads 1
+	cluster/with-control-plane cargo test --workspace --locked --test faults $* -- --ignored --nocapture --test-threads 1
 
 test-end-to-end: ## everything on a kind cluster, but for the alerts that take long to fire: see alerts
 	cluster/end-to-end --skip slowly
