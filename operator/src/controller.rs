@@ -144,7 +144,10 @@ fn services(
 }
 
 fn all(store: &Store<ModelService>) -> Vec<Id> {
-    store.state().iter().map(|ms| id(ms)).collect()
+    let mut all: Vec<_> = store.state().iter().map(|ms| id(ms)).collect();
+    // A store has none, and each start is to go the same way.
+    all.sort_by(|a, b| (&a.namespace, &a.name).cmp(&(&b.namespace, &b.name)));
+    all
 }
 
 fn id(ms: &ModelService) -> Id {

@@ -85,6 +85,7 @@ impl Election {
                 self.round().await
             };
             let outcome = tokio::select! {
+                biased;
                 // An answer that comes too late is none.
                 () = sleep_until(end) => break,
                 outcome = renewal => outcome,

@@ -34,7 +34,10 @@ where
         }
         Ok(Event::InitDone) => {
             let is_gone = |object: &&Arc<K>| store.get(&ObjectRef::from_obj(&***object)).is_none();
-            let gone = before.iter().filter(is_gone).map(|object| tell(object));
+            let mut gone: Vec<_> = before.iter().filter(is_gone).collect();
+            // Stores have no order, and the same events are to be told in the same one each time.
+            gone.sort_by_key(|object| (object.namespace(), object.name()));
+            let gone = gone.into_iter().map(|object| tell(object));
             let all = differing.drain(..).chain(gone).collect();
             before.clear();
             all

@@ -193,6 +193,7 @@ impl ApiServer {
                 }
             }
             tokio::select! {
+                biased;
                 () = changed => {}
                 () = sleep_until(end) => return None,
             }

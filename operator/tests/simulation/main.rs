@@ -28,11 +28,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
+use tikv_jemallocator::Jemalloc;
 use tokio::runtime::Builder;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 use tracing_subscriber::EnvFilter;
 use weather::Weather;
+
+/// As in the operator itself.
+#[global_allocator]
+static ALLOCATOR: Jemalloc = Jemalloc;
 
 /// After that long in fair weather all must be well: as long as the longest pause after failures
 /// and a resync, with all their jitter.
@@ -42,6 +47,8 @@ const HEARSAY: Duration = Duration::from_secs(13 * 60);
 /// For that long nothing may be written then.
 const STEADY: Duration = Duration::from_secs(25 * 60);
 
+/// It is said each time that so many seeds have been played.
+const PROGRESS: u64 = 10_000;
 /// Time between two looks.
 const LOOK: Duration = Duration::from_secs(3);
 
@@ -141,6 +148,9 @@ fn whatever_goes_wrong_all_is_well_in_the_end() {
             let seed = next.fetch_add(1, Ordering::Relaxed);
             if !seeds.contains(&seed) {
                 return played;
+            }
+            if seed % PROGRESS == 0 && seed > seeds.start {
+                println!("{seed} seeds");
             }
             played.push((seed, outcome(seed)));
         }

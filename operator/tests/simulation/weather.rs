@@ -1,5 +1,6 @@
 //! What goes wrong between the operator and the API server. Each call has its own luck, by the
-//! seed, what it is, and how many of its like there were: so a seed goes the same way each time.
+//! seed, what it is, and how many of its like there were: so a seed goes the same way each time,
+//! unless a second of the wall clock, which times in the status come from, ends in its midst.
 
 use crate::api_server::{ApiServer, Target, failure, gone};
 use bytes::Bytes;
@@ -82,6 +83,7 @@ impl Weather {
 
     /// The luck of the next call like this.
     fn random(&self, method: &Method, path: &str) -> Rng {
+        let path = without_time(path);
         let mut calls = self.calls.lock().unwrap();
         let count = calls.entry((method.clone(), path.to_owned())).or_default();
         *count += 1;
@@ -109,6 +111,12 @@ impl Weather {
             _ => Luck::Fine,
         }
     }
+}
+
+/// Names of events end with the time of day, which is another in each run.
+fn without_time(path: &str) -> &str {
+    let event = path.contains("/events/").then(|| path.rsplit_once('.'));
+    event.flatten().map_or(path, |(path, _)| path)
 }
 
 /// One process of an operator, as the network sees it.
