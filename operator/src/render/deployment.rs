@@ -18,13 +18,15 @@ use std::collections::BTreeMap;
 pub const CONTAINER: &str = "server";
 /// Nobody: the user that the image runs as.
 const USER: i64 = 65532;
-/// Seconds that a pod keeps serving after it was told to stop: until no proxy sends to it.
-const PRE_STOP_SECONDS: i64 = 5;
+/// Seconds that a pod keeps serving after it was told to stop: until no proxy sends to it. Where a node
+/// has far more to do than it can, one in thirty changes reached kube-proxy after eight seconds only.
+const PRE_STOP_SECONDS: i64 = 15;
 /// Seconds after that for which the server still answers, and asks clients to connect anew with each
 /// answer: a connection that is closed while a request is on its way would lose it.
-const DRAIN_SECONDS: i64 = 3;
-/// Seconds between being told to stop and being killed: pre-stop plus draining, with room.
-const GRACE_SECONDS: i64 = 40;
+const DRAIN_SECONDS: i64 = 5;
+/// Seconds between being told to stop and being killed: all of that, twenty for the last answers, and
+/// some room.
+const GRACE_SECONDS: i64 = 45;
 /// Seconds that a pod may take to start: longer than the server takes to give up fetching its model.
 const START_SECONDS: i32 = 100;
 /// Seconds without a new ready pod after which a rollout has failed.

@@ -1,8 +1,10 @@
 //! Pods come and go while requests come all the time: none of them fails.
 
-use crate::cluster::{Cluster, PATIENCE};
+use crate::cluster::{Cluster, PATIENCE, on_node, try_on_node};
 use crate::kubectl::eventually;
 use crate::load::Load;
+use crate::served::rows;
+use std::thread::spawn;
 
 /// New specs, and pods deleted.
 const TIMES: usize = 20;
@@ -62,4 +64,35 @@ fn rollouts_and_deleted_pods_fail_no_request() {
     println!("{TIMES} rollouts and {TIMES} deleted pods: {summary}");
     assert!(summary["requests"].as_u64() > Some(1000), "{summary}");
     assert_eq!(summary["accepted"], summary["requests"], "{summary}");
+}
+
+/// Stops what sends connections to pods, and has it go on by itself after longer than it was ever seen to
+/// take to hear of a pod that goes.
+const STOP_PROXY: &str = "proxy=$(pgrep -x kube-proxy) && kill -STOP $proxy && (sleep 15; kill -CONT $proxy) >/dev/null 2>&1 &";
+
+/// Requests of half a minute, each on a connection of its own; prints what becomes of them.
+const ASK: &str = "for _ in $(seq 300); do curl --silent --output /dev/null --max-time 10 \
+    --write-out '%{http_code} %{errormsg}\n' --json \"$1\" \"$0\"; sleep 0.1; done";
+
+#[test]
+#[ignore = "needs a cluster: make test-end-to-end"]
+fn a_pod_that_goes_serves_those_that_are_still_sent_to_it() {
+    let cluster = Cluster::alone("e2e-late-proxy");
+    let model = "{source: {builtin: {name: diabetes}}}";
+    cluster.serve("diabetes", &format!("{{model: {model}, replicas: 2}}"));
+    cluster.wait_ready("diabetes");
+    cluster.wait_reachable("diabetes");
+    let url = cluster.url("diabetes").unwrap() + "/predict";
+    let row = rows("diabetes.csv", "Outcome")[0].to_string();
+    let asking = spawn(move || try_on_node(&["bash", "-c", ASK, &url, &row]).1);
+    on_node(&["bash", "-c", STOP_PROXY]);
+    let pods = cluster.pods("diabetes");
+    let victim = pods[0]["metadata"]["name"].as_str().unwrap();
+    cluster
+        .kubectl(&["delete", "pod", victim, "--wait=false"])
+        .unwrap();
+    let said = asking.join().unwrap();
+    let failed: Vec<_> = said.lines().filter(|line| line.trim() != "200").collect();
+    assert!(failed.is_empty(), "{failed:?}");
+    assert_eq!(said.lines().count(), 300, "{said}");
 }
