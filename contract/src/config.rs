@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 
+/// Seconds that a server which is told to stop waits for requests that it is working on, at most.
+pub const LAST_ANSWERS_SECONDS: u16 = 20;
+
 /// All that the server is told from outside. Unknown fields are refused.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]

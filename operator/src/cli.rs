@@ -14,6 +14,7 @@ use crate::world::World;
 use crate::{admin, meta, yaml};
 use anyhow::{Context as _, Result, bail};
 use clap::{Parser, Subcommand};
+use k8s_openapi::jiff::Timestamp;
 use kube::{Config, CustomResourceExt, ResourceExt as _};
 use std::fs;
 use std::io::Read;
@@ -245,6 +246,7 @@ async fn run(
             relist,
             settings,
             metrics,
+            now: Timestamp::now,
             ready,
         },
     };

@@ -10,6 +10,7 @@ use crate::plan::Settings;
 use crate::queue::{Id, Queue};
 use crate::reconcile::{Context, reconcile};
 use futures::{Stream, StreamExt, stream};
+use k8s_openapi::jiff::Timestamp;
 use kube::runtime::WatchStreamExt;
 use kube::runtime::reflector::store::Writer;
 use kube::runtime::reflector::{self, ObjectRef, Store};
@@ -31,6 +32,8 @@ pub struct Work {
     pub settings: Settings,
     /// What is counted.
     pub metrics: Metrics,
+    /// The time of day.
+    pub now: fn() -> Timestamp,
     /// Set once the caches are full.
     pub ready: watch::Sender<bool>,
 }
@@ -145,8 +148,10 @@ fn services(
 
 fn all(store: &Store<ModelService>) -> Vec<Id> {
     let mut all: Vec<_> = store.state().iter().map(|ms| id(ms)).collect();
-    // A store has none, and each start is to go the same way.
+    // The store's own order cannot be repeated from a seed. One by name would have an operator that never
+    // gets far keep those at the end of the alphabet waiting for ever.
     all.sort_by(|a, b| (&a.namespace, &a.name).cmp(&(&b.namespace, &b.name)));
+    fastrand::shuffle(&mut all);
     all
 }
 

@@ -7,18 +7,16 @@ use crate::caches::Caches;
 use crate::clients::Clients;
 use crate::controller::Work;
 use crate::error::{Error, Retry};
-use crate::meta;
 use crate::metrics::Metrics;
 use crate::observe::observe;
 use crate::plan::{Plan, Settings};
 use crate::queue::Id;
 use crate::render::{Children, render};
 use crate::settled::{Scene, Settled};
-use crate::status::{Verdict, publish::publish, status, was_settled};
+use crate::status::{Verdict, publish::Publisher, status, was_settled};
 use crate::validate::validate;
 use crate::world::World;
 use futures::FutureExt;
-use kube::runtime::events::{Recorder, Reporter};
 use kube::runtime::reflector::Store;
 use kube::{Client, ResourceExt};
 use std::collections::HashSet;
@@ -39,7 +37,7 @@ pub(crate) struct Context {
     applier: Applier,
     settings: Settings,
     pub(crate) metrics: Metrics,
-    recorder: Recorder,
+    publisher: Publisher,
     backoff: Backoff,
     settled: Settled,
     /// Told when what the watch says of ModelServices cannot be true.
@@ -55,7 +53,7 @@ impl Context {
     ) -> Self {
         Self {
             applier: Applier::new(clients.work.clone()),
-            recorder: Recorder::new(clients.work.clone(), Reporter::from(meta::MANAGER)),
+            publisher: Publisher::new(clients.work.clone(), work.now),
             client: clients.work,
             store,
             caches,
@@ -176,7 +174,7 @@ async fn report(
     let Some(statement) = status(ms, world, &verdict) else {
         return Ok(true);
     };
-    let status = publish(&context.client, &context.recorder, ms, &statement).await?;
+    let status = context.publisher.publish(ms, &statement).await?;
     let Some(status) = status else {
         context.stale.notify_waiters();
         return Ok(true);

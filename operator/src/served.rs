@@ -19,9 +19,10 @@ use tower::BoxError;
 const PATIENCE: Duration = Duration::from_secs(2);
 const LARGEST_ANSWER: usize = 64 * 1024;
 
-/// What the newest ready pod says; None if there is none, or it does not say.
+/// What the newest ready pod that stays says; None if there is none, or it does not say.
 pub async fn served(pods: &[Arc<SeenPod>]) -> Option<ModelStatus> {
-    let ready = pods.iter().filter(|pod| pod.details.ready);
+    let ready = pods.iter();
+    let ready = ready.filter(|pod| pod.details.ready && !pod.details.over);
     let newest = ready.max_by_key(|pod| (pod.details.created, &pod.name))?;
     let address = (newest.details.address?, HTTP.number);
     let answer = timeout(PATIENCE, ask(address.into())).await;
@@ -88,9 +89,15 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn nobody_is_asked_where_no_pod_is_ready() {
-        let text = "metadata: {name: a}\nstatus: {podIP: 127.0.0.1, conditions: [{type: Ready, status: 'False'}]}\n";
-        let pod: ReadPod = crate::yaml::parse(text).unwrap();
-        assert_eq!(served(&[Arc::new(SeenPod::new(&pod))]).await, None);
+    async fn nobody_is_asked_where_no_pod_is_ready_and_stays() {
+        let goes = "deletionTimestamp: '2026-01-01T00:00:00Z'";
+        for (about, is_ready) in [("", "False"), (goes, "True")] {
+            let text = format!(
+                "metadata: {{name: a, {about}}}\n\
+                 status: {{podIP: 127.0.0.1, conditions: [{{type: Ready, status: '{is_ready}'}}]}}\n"
+            );
+            let pod: ReadPod = crate::yaml::parse(&text).unwrap();
+            assert_eq!(served(&[Arc::new(SeenPod::new(&pod))]).await, None);
+        }
     }
 }

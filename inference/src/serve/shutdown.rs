@@ -1,12 +1,10 @@
 //! When the server stops, and how.
 
 use super::app::App;
+use contract::config::LAST_ANSWERS_SECONDS;
 use std::io;
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-
-/// Longest wait for the requests being worked on.
-const DRAIN: Duration = Duration::from_secs(20);
 
 /// The signals that the server listens to.
 #[derive(Debug)]
@@ -57,9 +55,10 @@ pub async fn begin(signals: &mut Signals, app: &App, delay: Duration) {
 /// Waits until the requests of `open` connections are answered, but neither for ever nor after another
 /// signal.
 pub async fn finish(open: impl Future<Output = ()>, signals: &mut Signals) {
+    let longest = Duration::from_secs(LAST_ANSWERS_SECONDS.into());
     let reason = tokio::select! {
         () = open => return tracing::info!("stopped"),
-        () = tokio::time::sleep(DRAIN) => "they took too long",
+        () = tokio::time::sleep(longest) => "they took too long",
         name = signals.stop() => name,
     };
     tracing::warn!(reason, "stopped with requests unanswered");

@@ -76,7 +76,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_list_made_anew_tells_what_differs() {
-        let mut events = list(&[("a", "1"), ("b", "1"), ("c", "1")]);
+        let first = ["a", "b", "g", "c", "e", "f"];
+        let mut events = list(&first.map(|name| (name, "1")));
         events.push(Ok(Event::Apply(object(("a", "2")))));
         events.push(Err(watcher::Error::NoResourceVersion));
         // One that breaks off tells nothing.
@@ -87,11 +88,11 @@ mod tests {
         let events = reflector(writer, stream::iter(events));
         let differs = |a: &Object, b: &Object| a.version != b.version;
         let tell = |object: &Object| format!("{} {}", object.name, object.version);
-        let mut told: Vec<_> = changes(store, differs, tell, events).collect().await;
-        told[..3].sort();
-        assert_eq!(
-            told,
-            ["a 1", "b 1", "c 1", "a 2", "b 3", "d 1", "c 1", "d 1"]
-        );
+        let told: Vec<_> = changes(store, differs, tell, events).collect().await;
+        assert_eq!(told[..6], first.map(|name| format!("{name} 1")));
+        let gone = ["c 1", "e 1", "f 1", "g 1"];
+        assert_eq!(told[6..9], ["a 2", "b 3", "d 1"]);
+        assert_eq!(told[9..13], gone, "by name");
+        assert_eq!(told[13..], ["d 1"]);
     }
 }

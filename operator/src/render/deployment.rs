@@ -1,5 +1,6 @@
 use crate::meta;
 use crate::plan::{Identity, ModelVolume, Plan, SecretKey, SourceSecret};
+use contract::config::LAST_ANSWERS_SECONDS;
 use contract::endpoints::{ADMIN, CONFIG_DIR, CONFIG_FILE, LIVEZ, MODEL_DIR, PORTS, READYZ};
 use k8s_openapi::api::apps::v1::{
     Deployment, DeploymentSpec, DeploymentStrategy, RollingUpdateDeployment,
@@ -18,19 +19,21 @@ use std::collections::BTreeMap;
 pub const CONTAINER: &str = "server";
 /// Nobody: the user that the image runs as.
 const USER: i64 = 65532;
-/// Seconds that a pod keeps serving after it was told to stop: until no proxy sends to it. Where a node
-/// has far more to do than it can, one in thirty changes reached kube-proxy after eight seconds only.
-const PRE_STOP_SECONDS: i64 = 15;
+/// Seconds that a pod keeps serving after it was told to stop, until no proxy sends to it; where there
+/// is no other pod, until its successor is ready (`docs/decisions/015-pods-go-slowly.md`).
+const PRE_STOP_SECONDS: u16 = 15;
 /// Seconds after that for which the server still answers, and asks clients to connect anew with each
 /// answer: a connection that is closed while a request is on its way would lose it.
-const DRAIN_SECONDS: i64 = 5;
-/// Seconds between being told to stop and being killed: all of that, twenty for the last answers, and
-/// some room.
-const GRACE_SECONDS: i64 = 45;
+const DRAIN_SECONDS: u16 = 5;
+/// Seconds that stopping may take beyond all waits: spans are sent, and the node may be busy.
+const ROOM_SECONDS: u16 = 10;
+/// Seconds between being told to stop and being killed.
+const GRACE_SECONDS: u16 = PRE_STOP_SECONDS + DRAIN_SECONDS + LAST_ANSWERS_SECONDS + ROOM_SECONDS;
 /// Seconds that a pod may take to start: longer than the server takes to give up fetching its model.
-const START_SECONDS: i32 = 100;
-/// Seconds without a new ready pod after which a rollout has failed.
-const PROGRESS_SECONDS: i32 = 120;
+const START_SECONDS: u16 = 100;
+/// Seconds without a new ready pod after which a rollout has failed: one may have to wait for the place
+/// of a pod that goes.
+const PROGRESS_SECONDS: u16 = GRACE_SECONDS + START_SECONDS + ROOM_SECONDS;
 
 /// The pods.
 pub(super) fn render(plan: &Plan, config: &ConfigMap) -> Deployment {
@@ -44,7 +47,7 @@ pub(super) fn render(plan: &Plan, config: &ConfigMap) -> Deployment {
             replicas: Some(plan.replicas),
             selector: meta::label_selector(&plan.id),
             strategy: Some(strategy()),
-            progress_deadline_seconds: Some(PROGRESS_SECONDS),
+            progress_deadline_seconds: Some(PROGRESS_SECONDS.into()),
             revision_history_limit: Some(3),
             template: PodTemplateSpec {
                 metadata: Some(pod_metadata(&plan.id, config)),
@@ -94,7 +97,7 @@ fn pod(plan: &Plan) -> PodSpec {
     PodSpec {
         automount_service_account_token: Some(false),
         enable_service_links: Some(false),
-        termination_grace_period_seconds: Some(GRACE_SECONDS),
+        termination_grace_period_seconds: Some(GRACE_SECONDS.into()),
         security_context: Some(PodSecurityContext {
             run_as_non_root: Some(true),
             run_as_user: Some(USER),
@@ -147,13 +150,13 @@ fn container(plan: &Plan) -> Container {
         ),
         ports: Some(PORTS.map(container_port).to_vec()),
         resources: Some(plan.resources.clone()),
-        startup_probe: Some(probe(READYZ, 1, START_SECONDS)),
+        startup_probe: Some(probe(READYZ, 1, START_SECONDS.into())),
         readiness_probe: Some(probe(READYZ, 5, 2)),
         liveness_probe: Some(probe(LIVEZ, 10, 3)),
         lifecycle: Some(Lifecycle {
             pre_stop: Some(LifecycleHandler {
                 sleep: Some(SleepAction {
-                    seconds: PRE_STOP_SECONDS,
+                    seconds: PRE_STOP_SECONDS.into(),
                 }),
                 ..LifecycleHandler::default()
             }),

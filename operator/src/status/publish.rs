@@ -9,40 +9,54 @@ use crate::meta;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition as KubeCondition, Time};
 use k8s_openapi::jiff::Timestamp;
 use kube::api::{Patch, PatchParams};
-use kube::runtime::events::{Event, EventType, Recorder};
+use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 use kube::{Api, Client, Resource, ResourceExt};
 use serde_json::json;
 
-/// Writes the status if it changed, and an event if what `Ready` says changed. None if the
-/// ModelService is gone.
-pub async fn publish(
-    client: &Client,
-    recorder: &Recorder,
-    ms: &ModelService,
-    statement: &Statement,
-) -> Result<Option<ModelServiceStatus>, Error> {
-    let ready = statement
-        .conditions
-        .iter()
-        .find(|c| c.type_ == ConditionType::Ready)
-        .cloned();
-    let previous = ms.status.clone().unwrap_or_default();
-    let status = dated(
-        statement,
-        &previous.conditions,
-        ms.metadata.generation,
-        &Time(Timestamp::now()),
-    );
-    if Some(&status) == ms.status.as_ref() {
-        return Ok(Some(status));
+/// Writes statuses, and events.
+pub(crate) struct Publisher {
+    client: Client,
+    recorder: Recorder,
+    now: fn() -> Timestamp,
+}
+
+impl Publisher {
+    /// Over `client`; conditions get their dates from `now`.
+    pub(crate) fn new(client: Client, now: fn() -> Timestamp) -> Self {
+        Self {
+            recorder: Recorder::new(client.clone(), Reporter::from(meta::MANAGER)),
+            client,
+            now,
+        }
     }
-    if !patch(client, ms, &status).await? {
-        return Ok(None);
+
+    /// Writes the status if it changed, and an event if what `Ready` says changed. None if the
+    /// ModelService is gone.
+    ///
+    /// # Errors
+    /// If the API server refuses the status.
+    pub(crate) async fn publish(
+        &self,
+        ms: &ModelService,
+        statement: &Statement,
+    ) -> Result<Option<ModelServiceStatus>, Error> {
+        let mut conditions = statement.conditions.iter();
+        let ready = conditions.find(|condition| condition.type_ == ConditionType::Ready);
+        let previous = ms.status.as_ref().map(|status| &status.conditions[..]);
+        let previous = previous.unwrap_or_default();
+        let now = Time((self.now)());
+        let status = dated(statement, previous, ms.metadata.generation, &now);
+        if Some(&status) == ms.status.as_ref() {
+            return Ok(Some(status));
+        }
+        if !patch(&self.client, ms, &status).await? {
+            return Ok(None);
+        }
+        if let Some(ready) = ready.filter(|ready| is_news(ready, previous)) {
+            announce(&self.recorder, ms, ready).await;
+        }
+        Ok(Some(status))
     }
-    if let Some(ready) = ready.filter(|ready| is_news(ready, &previous.conditions)) {
-        announce(recorder, ms, &ready).await;
-    }
-    Ok(Some(status))
 }
 
 /// Gives conditions their dates: the old one where the status of the condition is the old one.

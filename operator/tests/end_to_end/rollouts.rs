@@ -66,9 +66,12 @@ fn rollouts_and_deleted_pods_fail_no_request() {
     assert_eq!(summary["accepted"], summary["requests"], "{summary}");
 }
 
-/// Stops what sends connections to pods, and has it go on by itself after longer than it was ever seen to
-/// take to hear of a pod that goes.
-const STOP_PROXY: &str = "proxy=$(pgrep -x kube-proxy) && kill -STOP $proxy && (sleep 15; kill -CONT $proxy) >/dev/null 2>&1 &";
+/// Stops what sends connections to pods, and has it go on by itself after a little longer than it was ever
+/// seen to take to hear of a pod that goes.
+const STOP_PROXY: &str = "proxy=$(pgrep -x kube-proxy) && kill -STOP $proxy && \
+    { (sleep 18; kill -CONT $proxy) >/dev/null 2>&1 & }";
+/// Succeeds while it is stopped.
+const IS_STOPPED: &str = "grep '^State:.T' /proc/$(pgrep -x kube-proxy)/status";
 
 /// Requests of half a minute, each on a connection of its own; prints what becomes of them.
 const ASK: &str = "for _ in $(seq 300); do curl --silent --output /dev/null --max-time 10 \
@@ -91,6 +94,7 @@ fn a_pod_that_goes_serves_those_that_are_still_sent_to_it() {
     cluster
         .kubectl(&["delete", "pod", victim, "--wait=false"])
         .unwrap();
+    on_node(&["bash", "-c", IS_STOPPED]);
     let said = asking.join().unwrap();
     let failed: Vec<_> = said.lines().filter(|line| line.trim() != "200").collect();
     assert!(failed.is_empty(), "{failed:?}");

@@ -2,6 +2,7 @@
 //! Kubernetes, and people.
 
 use crate::api_server::ApiServer;
+use crate::clock;
 use crate::objects::Key;
 use crate::settings::settings_of;
 use crate::weather::{Process, Weather};
@@ -43,6 +44,7 @@ pub(crate) async fn keep_running(server: Arc<ApiServer>, weather: Arc<Weather>, 
                 relist: Duration::from_secs(600),
                 settings: settings_of(&[]),
                 metrics,
+                now: clock::now,
                 ready: watch::channel(false).0,
             },
         };

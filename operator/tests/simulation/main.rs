@@ -12,6 +12,7 @@
 )]
 
 mod api_server;
+mod clock;
 mod cluster;
 mod objects;
 mod oracle;
@@ -35,7 +36,7 @@ use tokio::time::{Instant, sleep};
 use tracing_subscriber::EnvFilter;
 use weather::Weather;
 
-/// As in the operator itself.
+/// Takes a fifth less CPU than the C library.
 #[global_allocator]
 static ALLOCATOR: Jemalloc = Jemalloc;
 
@@ -47,13 +48,13 @@ const HEARSAY: Duration = Duration::from_secs(13 * 60);
 /// For that long nothing may be written then.
 const STEADY: Duration = Duration::from_secs(25 * 60);
 
-/// It is said each time that so many seeds have been played.
+/// It is said each time that so many seeds have begun.
 const PROGRESS: u64 = 10_000;
 /// Time between two looks.
 const LOOK: Duration = Duration::from_secs(3);
 
 /// What became of a seed.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq)]
 struct Outcome {
     faults: Vec<String>,
     /// Virtual time from the end of the storm until all was well.
@@ -65,6 +66,7 @@ struct Outcome {
 /// Plays one seed.
 async fn play(seed: u64) -> Outcome {
     fastrand::seed(seed);
+    clock::begin();
     let mut random = Rng::with_seed(seed);
     let server = Arc::<ApiServer>::default();
     let weather = Arc::new(Weather::new(seed));
@@ -179,4 +181,11 @@ fn whatever_goes_wrong_all_is_well_in_the_end() {
         failed.is_empty(),
         "repeat with SIMULATION_SEED: {failed:#?}"
     );
+}
+
+#[test]
+fn a_seed_goes_the_same_way_each_time() {
+    for seed in 0..5 {
+        assert_eq!(outcome(seed), outcome(seed), "seed {seed}");
+    }
 }

@@ -1,6 +1,5 @@
 //! What goes wrong between the operator and the API server. Each call has its own luck, by the
-//! seed, what it is, and how many of its like there were: so a seed goes the same way each time,
-//! unless a second of the wall clock, which times in the status come from, ends in its midst.
+//! seed, what it is, and how many of its like there were: so a seed goes the same way each time.
 
 use crate::api_server::{ApiServer, Target, failure, gone};
 use bytes::Bytes;
