@@ -9,9 +9,8 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 use tokio::time::sleep;
 
-/// Patience until all is well after the operator has died: where the machine has too much to do, all of
-/// Kubernetes takes its time.
-const WITHIN: Duration = Duration::from_secs(60);
+/// Longest time until all is well after the operator has died.
+const WITHIN: Duration = Duration::from_secs(15);
 
 /// One thing that people do.
 #[derive(Clone, Copy)]
@@ -143,7 +142,7 @@ async fn prepare(rig: &Rig, workflow: &Workflow, fair: &Fair, plans: &[Plan]) {
         take(rig, name, workflow.before).await;
     }
     for Plan { name, .. } in plans {
-        let begun = rig.reaches(name, &fair.begin, WITHIN).await;
+        let begun = rig.reaches(name, &fair.begin, 4 * WITHIN).await;
         begun.unwrap_or_else(|difference| panic!("{name} does not begin: {difference}"));
     }
     sleep(Duration::from_secs(1)).await;

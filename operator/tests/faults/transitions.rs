@@ -144,7 +144,7 @@ impl Chain {
 /// Waits until nothing changes any more: the states of namespaces.
 async fn all_settled(rig: &Rig, namespaces: &[&str]) -> Vec<State> {
     let mut before = Vec::new();
-    for _ in 0..200 {
+    for _ in 0..40 {
         let states = rig.states(namespaces).await;
         if states == before && rig.is_observed(namespaces).await {
             return states;
