@@ -2,6 +2,7 @@
 //! seed, what it is, and how many of its like there were: so a seed goes the same way each time.
 
 use crate::api_server::{ApiServer, Target, failure, gone};
+use crate::clock;
 use bytes::Bytes;
 use fastrand::Rng;
 use futures::stream::{self, BoxStream, StreamExt as _};
@@ -19,7 +20,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::Notify;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{sleep, timeout};
 use tower::util::BoxService;
 use tower::{BoxError, service_fn};
 
@@ -30,7 +31,6 @@ pub(crate) type Answer = StreamBody<BoxStream<'static, Result<Frame<Bytes>, io::
 #[derive(Debug)]
 pub(crate) struct Weather {
     seed: u64,
-    born: Instant,
     /// Whether anything goes wrong at all.
     pub(crate) stormy: AtomicBool,
     calls: Mutex<HashMap<(Method, String), u64>>,
@@ -74,7 +74,6 @@ impl Weather {
     pub(crate) fn new(seed: u64) -> Self {
         Self {
             seed,
-            born: Instant::now(),
             stormy: AtomicBool::new(false),
             calls: Mutex::default(),
         }
@@ -156,8 +155,7 @@ impl Process {
         let target = Target::of(&head.uri);
         let mut random = self.weather.random(&head.method, head.uri.path());
         let luck = self.weather.luck(&mut random, &head.method);
-        let now = self.weather.born.elapsed();
-        tracing::debug!(?now, method = %head.method, uri = %head.uri, ?luck, "call");
+        tracing::debug!(now = %clock::now(), method = %head.method, uri = %head.uri, ?luck, "call");
         sleep(Duration::from_millis(random.u64(1..5))).await;
         match luck {
             _ if self.dead.load(Ordering::Relaxed) => return silence().await,
