@@ -21,8 +21,8 @@ pub const MOST_SERIES: usize = 1_000;
 pub const MOST_SERIES_IN_ALL: usize = 5_000;
 /// Bytes of a label value; longer ones are [`OTHER`].
 pub const LONGEST_VALUE: usize = 128;
-/// Size of a number that is observed, at most: sums must stay finite.
-pub const LARGEST_OBSERVATION: f64 = 1e100;
+/// Size of a number that is observed, at most: a sum that has one of them still tells a thousandth.
+pub const LARGEST_OBSERVATION: f64 = 1e12;
 
 /// Distinct values of a label whose values nobody listed; all further ones are [`OTHER`].
 pub const DEFAULT_MAX_VALUES: u32 = 50;

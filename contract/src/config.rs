@@ -5,9 +5,11 @@ use crate::compatibility::Compatibility;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::ops::RangeInclusive;
 
-/// Seconds that a server which is told to stop waits for requests that it is working on, at most.
-pub const LAST_ANSWERS_SECONDS: u16 = 20;
+/// Seconds that a server which is told to stop waits for requests that it is working on, at most, unless
+/// they may take longer; and even then.
+const LAST_ANSWERS_SECONDS: RangeInclusive<u32> = 20..=3600;
 
 /// All that the server is told from outside. Unknown fields are refused.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
@@ -162,6 +164,15 @@ pub struct Limits {
     pub max_body_bytes: u64,
     /// Milliseconds until a request is given up.
     pub request_timeout_ms: u64,
+}
+
+impl Limits {
+    /// Seconds that a server which is told to stop waits for requests that it is working on, at most.
+    pub fn last_answers_seconds(&self) -> u32 {
+        let (least, most) = LAST_ANSWERS_SECONDS.into_inner();
+        let longest = u32::try_from(self.request_timeout_ms.div_ceil(1000));
+        longest.unwrap_or(most).clamp(least, most)
+    }
 }
 
 /// Where the server listens.

@@ -220,7 +220,7 @@ closed_set! {
         Missing = "missing",
         /// Not a finite number.
         Type = "type",
-        /// Outside the range seen in training; predicted all the same.
+        /// Outside the range seen in training; never refused.
         Range = "range",
     }
 }

@@ -144,7 +144,7 @@ metrics! {
         "Share of the training data in each bin, whose edges the range label shows; sums to 1 for each feature.");
     FEATURE_REFERENCE_MISSING = gauge("model_feature_reference_missing_ratio", &["model_version", "feature"],
         "Share of the training rows that lacked the feature; only of features that some rows lacked.");
-    FEATURE_INVALID = counter("model_feature_invalid_total", &["model_version", "feature", "reason"],
+    FEATURE_INVALID = counter("model_feature_invalid_total", &["model_version", "feature", "reason", "refused"],
         "Feature values that the model was not trained for, by reason.");
     FEEDBACK = counter("model_feedback_total", &["model_version", "predicted", "actual", "correct"],
         "Ground truth received for classifications: the confusion matrix.");
@@ -168,6 +168,8 @@ metrics! {
         "Memory of the server process in bytes: rss resident, vms virtual.");
     TRACE_EXPORT_FAILURES = counter("trace_export_failures_total", &[],
         "Attempts to send spans that the receiver of traces did not accept. Only where traces are sent.");
+    TRACE_SPANS_LOST = counter("trace_spans_lost_total", &[],
+        "Spans that were never sent, as too many waited or the receiver did not take them. Only where traces are sent.");
     BUSINESS_LABEL_OVERFLOW = counter("business_label_overflow_total", &["metric", "label"],
         "Observations of the user's own metrics whose label value became other. Only where such metrics are configured.");
     BUSINESS_REJECTED = counter("business_observations_rejected_total", &["metric", "reason"],

@@ -191,7 +191,8 @@ async fn serve(config: &ServerConfig, drain_delay: Duration) -> Result<(), Start
     );
     let streams = OptionFuture::from(streams.map(grpc::Open::shutdown));
     let open = futures::future::join(open.shutdown(), streams).map(drop);
-    shutdown::finish(open, &mut signals).await;
+    let longest = Duration::from_secs(config.limits.last_answers_seconds().into());
+    shutdown::finish(open, &mut signals, longest).await;
     background.iter().for_each(JoinHandle::abort);
     if let Some(traces) = &app.traces {
         // Nothing else waits any more, and the pool for what blocks may be busy for good.

@@ -204,7 +204,9 @@ async fn values_that_the_model_was_not_trained_for_are_counted(
 ) {
     let server = Server::made(Behaviour::Add);
     server.post("/predict", body).await;
-    let labels = format!(r#"feature="{feature}",model_version="v7",reason="{reason}""#);
+    let refused = reason != "range" && (feature, reason) != ("b", "missing");
+    let labels =
+        format!(r#"feature="{feature}",model_version="v7",reason="{reason}",refused="{refused}""#);
     assert_eq!(
         server.metric(&format!("model_feature_invalid_total{{{labels}}}")),
         1.0
@@ -301,7 +303,7 @@ fn what_alerts_look_at_is_there_before_it_first_happens() {
             let labels = format!(r#"endpoint="{endpoint}",error_type="{kind}""#);
             assert_eq!(server.metric(&format!("api_errors_total{{{labels}}}")), 0.0);
         }
-        for status in [200, 400, 413, 503, 504] {
+        for status in [200, 400, 500, 503, 504] {
             let labels = format!(r#"endpoint="{endpoint}",method="POST",status="{status}""#);
             assert_eq!(
                 server.metric(&format!("api_requests_total{{{labels}}}")),

@@ -371,7 +371,8 @@ async fn a_wrong_request_is_told_what_is_wrong() {
     let errors = r#"api_errors_total{endpoint="grpc/ModelInfer",error_type="validation"}"#;
     assert_eq!(server.metric(errors), 12.0);
     for feature in ["a", "b"] {
-        let labels = format!(r#"feature="{feature}",model_version="v7",reason="type""#);
+        let labels =
+            format!(r#"feature="{feature}",model_version="v7",reason="type",refused="true""#);
         let counted = server.metric(&format!("model_feature_invalid_total{{{labels}}}"));
         assert_eq!(counted, 1.0, "{feature}");
     }
@@ -385,7 +386,10 @@ async fn a_client_waits_as_long_as_it_says_but_not_longer_than_the_server() {
     let status = rpc.call("ModelInfer", "50m", &message).await;
     assert_eq!(
         (status.code(), status.message()),
-        (Code::DeadlineExceeded, "no answer within 50ms")
+        (
+            Code::DeadlineExceeded,
+            "no answer within 50ms, which is how long the client waits"
+        )
     );
     let mut request = Request::new(rows(&[1.0, 2.0]));
     request

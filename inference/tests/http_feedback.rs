@@ -5,7 +5,7 @@
 mod support;
 
 use http::StatusCode;
-use inference::serve::prediction_id::{EXPIRY, PredictionIds};
+use inference::serve::prediction_id::{EXPIRY, PredictionIds, Text};
 use rstest::rstest;
 use serde_json::{Value, json};
 use std::time::SystemTime;
@@ -74,6 +74,8 @@ async fn values_add_up_to_errors() {
 #[case::expired("expired", issue("v7", SystemTime::now() - EXPIRY), json!(1))]
 #[case::text("actual", issue("v7", SystemTime::now()), json!("1"))]
 #[case::null("actual", issue("v7", SystemTime::now()), json!(null))]
+#[case::other_model("unknown_version", text(PredictionIds::new("other", "v7").issue(0, SystemTime::now())), json!(1))]
+#[case::sentinel("actual", issue("v7", SystemTime::now()), json!(9_999_999_999u64))]
 #[case::overflow("actual", issue("v7", SystemTime::now()), json!(1e300))]
 #[case::overflow_of_the_sum("actual", issue("v7", SystemTime::now()), json!(1.2e154))]
 #[tokio::test]
@@ -115,7 +117,10 @@ async fn a_row_is_no_list_of_fields() {
 }
 
 fn issue(version: &str, time: SystemTime) -> String {
-    let id = PredictionIds::new(version).issue(3.0f64.to_bits(), time);
+    text(PredictionIds::new("made", version).issue(3.0f64.to_bits(), time))
+}
+
+fn text(id: Text) -> String {
     String::from_utf8(id.to_vec()).unwrap()
 }
 

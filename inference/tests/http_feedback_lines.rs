@@ -36,7 +36,7 @@ fn predict(server: &Process) -> String {
 }
 
 fn issue(version: &str, time: SystemTime) -> String {
-    let id = PredictionIds::new(version).issue(1, time);
+    let id = PredictionIds::new("diabetes", version).issue(1, time);
     String::from_utf8(id.to_vec()).unwrap()
 }
 
@@ -57,7 +57,7 @@ fn bad_lines_are_named_and_keep_no_other_from_being_counted() {
     let id = predict(&server);
     let now = SystemTime::now();
     let lines = [
-        line(&id, &json!(1)),
+        line(&id, &json!(true)),
         String::new(),
         "nonsense".to_owned(),
         line(&id, &json!("0")),

@@ -185,7 +185,9 @@ async fn a_value_that_is_to_blame_is_counted(
 ) {
     let server = Server::made(Behaviour::Add);
     server.post(PREDICT, body).await;
-    let labels = format!(r#"feature="{feature}",model_version="v7",reason="{reason}""#);
+    let refused = (feature, reason) != ("b", "missing");
+    let labels =
+        format!(r#"feature="{feature}",model_version="v7",reason="{reason}",refused="{refused}""#);
     let series = format!("model_feature_invalid_total{{{labels}}}");
     assert_eq!(server.metric(&series), 1.0);
 }

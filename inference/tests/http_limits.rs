@@ -213,6 +213,11 @@ async fn a_client_that_leaves_counts_as_cancelled() {
     let leaving = tokio::time::timeout(Duration::from_millis(20), server.post("/predict", body));
     assert!(leaving.await.is_err());
     assert_eq!(errors(&server, "/predict", "cancelled"), 1.0);
+    let labels = r#"endpoint="/predict",method="POST""#;
+    let count = server.metric(&format!("api_requests_total{{{labels},status=\"499\"}}"));
+    assert_eq!(count, 1.0);
+    let waited = server.metric(&format!("api_request_duration_seconds_count{{{labels}}}"));
+    assert_eq!(waited, 1.0);
     assert_eq!(server.metric("api_active_requests"), 0.0);
 }
 

@@ -124,7 +124,7 @@ proptest! {
             prop_assert_eq!(&answer.json()["predictions"], &json!(expected), "{}", body);
         }
         let missing = rows.iter().filter(|(_, b)| b.is_none()).count() * 6;
-        let series = r#"model_feature_invalid_total{feature="b",model_version="v7",reason="missing"}"#;
+        let series = r#"model_feature_invalid_total{feature="b",model_version="v7",reason="missing",refused="false"}"#;
         prop_assert_eq!(server.metric(series), missing as f64);
     }
 }
@@ -366,7 +366,9 @@ async fn a_value_that_is_to_blame_is_counted(
 ) {
     let server = Server::made(Behaviour::Add);
     invoke(&server, kind, body).await;
-    let labels = format!(r#"feature="{feature}",model_version="v7",reason="{reason}""#);
+    let refused = (feature, reason) != ("b", "missing");
+    let labels =
+        format!(r#"feature="{feature}",model_version="v7",reason="{reason}",refused="{refused}""#);
     let series = format!("model_feature_invalid_total{{{labels}}}");
     assert_eq!(server.metric(&series), 1.0);
 }

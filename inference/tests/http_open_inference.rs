@@ -63,7 +63,7 @@ async fn a_column_that_can_be_filled_may_be_left_out_or_null() {
         let answer = server.post(INFER, body).await.json();
         assert_eq!(answer["outputs"][0]["data"], json!([5.0]));
     }
-    let filled = r#"model_feature_invalid_total{feature="b",model_version="v7",reason="missing"}"#;
+    let filled = r#"model_feature_invalid_total{feature="b",model_version="v7",reason="missing",refused="false"}"#;
     assert_eq!(server.metric(filled), 2.0);
 }
 
@@ -345,7 +345,7 @@ async fn a_body_that_is_nothing_but_rows_is_answered_with_bytes() {
     let (json, raw) = split(&answer);
     assert_eq!(json["outputs"][0]["shape"], json!([2]));
     assert_eq!(raw[..16], floats(&[3.0, 4.5]));
-    let filled = r#"model_feature_invalid_total{feature="b",model_version="v7",reason="missing"}"#;
+    let filled = r#"model_feature_invalid_total{feature="b",model_version="v7",reason="missing",refused="false"}"#;
     assert_eq!(server.metric(filled), 1.0);
 }
 
@@ -431,7 +431,8 @@ async fn a_wrong_value_is_counted_for_its_feature() {
         .send(binary(INFER, &body, &floats(&[f64::INFINITY])))
         .await;
     for feature in ["a", "b"] {
-        let labels = format!(r#"feature="{feature}",model_version="v7",reason="type""#);
+        let labels =
+            format!(r#"feature="{feature}",model_version="v7",reason="type",refused="true""#);
         let series = format!("model_feature_invalid_total{{{labels}}}");
         assert_eq!(server.metric(&series), 1.0, "{feature}");
     }

@@ -268,6 +268,12 @@ fn median(server: &Process) -> Duration {
     times[times.len() / 2]
 }
 
+fn counted(server: &Process, name: &str) -> u64 {
+    let metrics = server.talk(&support::process::get("/metrics"));
+    let mut lines = metrics.lines().filter_map(|line| line.strip_prefix(name));
+    lines.next().unwrap().trim().parse().unwrap()
+}
+
 #[test]
 fn a_receiver_that_is_down_is_counted_and_complained_about_once() {
     // Nobody listens here, and nobody else can.
@@ -281,15 +287,30 @@ fn a_receiver_that_is_down_is_counted_and_complained_about_once() {
     server.await_log("traces cannot be sent");
     std::thread::sleep(Duration::from_secs(3));
     assert!(median(&server) < Duration::from_secs(1));
-    let metrics = server.talk(&support::process::get("/metrics"));
-    let mut lines = metrics.lines();
-    let failures = lines.find_map(|line| line.strip_prefix("trace_export_failures_total "));
-    assert!(failures.unwrap().parse::<u64>().unwrap() > 1);
+    assert!(counted(&server, "trace_export_failures_total") > 1);
+    let begin = Instant::now();
+    while counted(&server, "trace_spans_lost_total") < 2 * 42 {
+        assert!(begin.elapsed() < SOON, "a batch that nobody takes is lost");
+        std::thread::sleep(Duration::from_millis(100));
+    }
     server.terminate();
     assert!(server.wait(SOON).success());
     let log = server.log();
     let complaints = log.iter().filter(|line| line.contains("traces cannot"));
     assert_eq!(complaints.count(), 1, "{log:?}");
+}
+
+#[test]
+fn spans_that_find_no_place_are_counted() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("http://{}", silent.local_addr().unwrap());
+    let server = Process::start(&["--otlp-endpoint", &endpoint]);
+    for _ in 0..2_000 {
+        server.talk(&post("/predict", ROW));
+    }
+    // Of two spans each, 2,048 wait and 512 are being sent, and the last request may not have ended yet.
+    let lost = counted(&server, "trace_spans_lost_total");
+    assert!((4_000 - 2_048 - 512 - 2..4_000).contains(&lost), "{lost}");
 }
 
 #[test]

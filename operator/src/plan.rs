@@ -87,6 +87,12 @@ impl Plan {
             autoscaling.fewest.min(self.replicas)
         })
     }
+
+    /// Pods that there may be, but for those of a rollout.
+    pub fn most_replicas(&self) -> i32 {
+        let autoscaling = self.autoscaling.as_ref().filter(|_| self.replicas > 0);
+        autoscaling.map_or(self.replicas, |autoscaling| autoscaling.most)
+    }
 }
 
 /// How the number of pods follows their load.
@@ -269,6 +275,8 @@ pub struct Average {
     pub name: String,
     /// Its labels.
     pub labels: Vec<String>,
+    /// Whether what it is made of may be negative.
+    pub signed: bool,
 }
 
 /// How Prometheus scrapes.

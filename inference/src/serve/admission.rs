@@ -83,7 +83,7 @@ impl Admission {
             Ok(Ok(permit)) => Ok(Permit(permit)),
             // The semaphore is never closed.
             Ok(Err(_)) => Err(Error::Internal),
-            Err(_) => Err(Error::Deadline(deadline.length())),
+            Err(_) => Err(deadline.missed()),
         }
     }
 

@@ -149,8 +149,8 @@ impl App {
     /// # Errors
     /// If the environment asks for what cannot be done.
     pub fn tracing(self, tracing: &Tracing, tls: bool) -> Result<Self, ExporterBuildError> {
-        let failures = self.metrics.trace_export_failures();
-        let traces = Traces::new(tracing, &self.served().model.name, tls, failures)?;
+        let metrics = self.metrics.traces();
+        let traces = Traces::new(tracing, &self.served().model.name, tls, metrics)?;
         let traces = Some(traces);
         Ok(Self { traces, ..self })
     }

@@ -51,6 +51,9 @@ pub enum Error {
     /// The work took too long.
     #[error("no answer within {0:?}")]
     Deadline(Duration),
+    /// The work took longer than the client said it would wait.
+    #[error("no answer within {0:?}, which is how long the client waits")]
+    Impatient(Duration),
     /// As many requests as the server admits are being worked on.
     #[error("the server is working on {0} requests already: try again")]
     Overload(usize),
@@ -151,6 +154,7 @@ impl Error {
                 (Http::UNAUTHORIZED, Code::Unauthenticated, Type::Unauthorized),
             // Nobody is there to read it.
             Self::Cancelled => (Http::BAD_REQUEST, Code::Cancelled, Type::Cancelled),
+            Self::Impatient(_) => (Http::REQUEST_TIMEOUT, Code::DeadlineExceeded, Type::Cancelled),
             Self::Overload(_) | Self::Crowded(_) =>
                 (Http::SERVICE_UNAVAILABLE, Code::ResourceExhausted, Type::Overload),
             Self::Unloaded => (Http::SERVICE_UNAVAILABLE, Code::Unavailable, Type::NotFound),

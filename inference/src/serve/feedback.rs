@@ -8,6 +8,7 @@ use super::job::Job;
 use super::metrics::Scored;
 use super::prediction_id::Claim;
 use super::served::Served;
+use super::signature::Class;
 use super::work;
 use crate::artifact::Task;
 use crate::capped::AtMost;
@@ -22,9 +23,6 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::time::{Duration, SystemTime};
-
-/// Largest error that is believed: its square can be summed up 10^100 times over.
-const LARGEST_RESIDUAL: f64 = 1e100;
 
 /// Classes that a message lists.
 const MOST_LISTED: usize = 10;
@@ -208,7 +206,7 @@ fn score(served: &Served, row: &[u8], now: SystemTime) -> Result<(Scored, Durati
             predicted: predicted(served, prediction).ok_or(FeedbackRejection::Malformed)?,
             actual: class(served, &actual).ok_or_else(|| unknown_class(served))?,
         },
-        Task::Regression => Scored::Residual(difference(prediction, &actual)?),
+        Task::Regression => Scored::Residual(difference(served, prediction, &actual)?),
     };
     Ok((scored, age))
 }
@@ -226,13 +224,17 @@ fn predicted(served: &Served, prediction: u64) -> Option<usize> {
 }
 
 /// Predicted minus actual value.
-fn difference(prediction: u64, actual: &Value) -> Result<f64, FeedbackRejection> {
+fn difference(served: &Served, prediction: u64, actual: &Value) -> Result<f64, Refusal> {
     let actual = actual.as_f64().ok_or(FeedbackRejection::Actual)?;
     let residual = f64::from_bits(prediction) - actual;
-    // Squared it is summed up for ever: one infinity would end all measuring.
-    match residual.abs() <= LARGEST_RESIDUAL {
+    let largest = served.signature.largest_residual;
+    // Squares are summed up for ever: what is too large would hide all that comes after it.
+    match residual.abs() <= largest {
         true => Ok(residual),
-        false => Err(FeedbackRejection::Actual),
+        false => Err(Refusal {
+            reason: FeedbackRejection::Actual,
+            message: format!("actual is further than {largest:e} from the prediction"),
+        }),
     }
 }
 
@@ -249,7 +251,7 @@ fn unknown_class(served: &Served) -> Refusal {
     }
 }
 
-/// The class that `actual` names, as text or as a number.
+/// The class that `actual` names, as text, as a number or as a truth value.
 fn class(served: &Served, actual: &Value) -> Option<usize> {
     match actual {
         Value::String(name) => served.signature.class(name),
@@ -260,7 +262,18 @@ fn class(served: &Served, actual: &Value) -> Option<usize> {
                 .iter()
                 .position(|class| class.number.is_some() && class.number == number)
         }
-        Value::Bool(_) | Value::Null | Value::Array(_) | Value::Object(_) => None,
+        Value::Bool(truth) => {
+            let (name, number) = (truth.to_string(), f64::from(u8::from(*truth)));
+            let named = |class: &Class| class.name.eq_ignore_ascii_case(&name);
+            let classes = &served.signature.classes;
+            let found = classes.iter().position(named);
+            found.or_else(|| {
+                classes
+                    .iter()
+                    .position(|class| class.number == Some(number))
+            })
+        }
+        Value::Null | Value::Array(_) | Value::Object(_) => None,
     }
 }
 
@@ -294,7 +307,9 @@ impl From<FeedbackRejection> for Refusal {
         let message = match reason {
             FeedbackRejection::Malformed => "this is no prediction id",
             FeedbackRejection::Checksum => "the prediction id was altered",
-            FeedbackRejection::UnknownVersion => "another model version made this prediction",
+            FeedbackRejection::UnknownVersion => {
+                "another model, or another version of it, made this prediction"
+            }
             FeedbackRejection::Expired => "the prediction is more than 30 days old",
             FeedbackRejection::Actual => "actual is not a number that can be compared",
         };

@@ -14,18 +14,45 @@ use std::time::{Duration, Instant};
 pub struct Deadline {
     begin: Instant,
     length: Duration,
+    /// Whether the client set it.
+    of_client: bool,
 }
 
 impl Deadline {
     /// `length` from now on.
     pub fn after(length: Duration) -> Self {
         let begin = Instant::now();
-        Self { begin, length }
+        Self {
+            begin,
+            length,
+            of_client: false,
+        }
+    }
+
+    /// `length` from now on if the client waits no longer, but never later than this.
+    #[must_use]
+    pub fn sooner(self, length: Duration) -> Self {
+        match length < self.length {
+            true => Self {
+                length,
+                of_client: true,
+                ..self
+            },
+            false => self,
+        }
     }
 
     /// The whole time.
     pub const fn length(self) -> Duration {
         self.length
+    }
+
+    /// The error that it was missed.
+    pub const fn missed(self) -> Error {
+        match self.of_client {
+            true => Error::Impatient(self.length),
+            false => Error::Deadline(self.length),
+        }
     }
 
     /// What is left of it.
@@ -34,11 +61,11 @@ impl Deadline {
     }
 
     /// # Errors
-    /// `Deadline` if nothing is left of it at `now`.
+    /// `Deadline` or `Impatient` if nothing is left of it at `now`.
     fn check(self, now: Instant) -> Result<(), Error> {
         match now.saturating_duration_since(self.begin) < self.length {
             true => Ok(()),
-            false => Err(Error::Deadline(self.length)),
+            false => Err(self.missed()),
         }
     }
 }

@@ -15,7 +15,7 @@ mod sharded;
 mod shards;
 
 pub use self::feedback::{FeedbackMetrics, Scored};
-pub use self::http::{HttpMetrics, STATUSES};
+pub use self::http::{GIVEN_UP, HttpMetrics, STATUSES};
 pub use self::keys::{KeyCounters, KeyMetrics};
 pub use self::load::LoadMetrics;
 pub use self::model::ModelMetrics;
@@ -66,7 +66,7 @@ pub struct Metrics {
     pub business: Option<Business>,
     /// Other systems under whose names the same is shown once more.
     pub compatibility: Vec<Compatibility>,
-    trace_export_failures: IntCounterVec,
+    traces: [IntCounterVec; 2],
     registry: Registry,
     process: Process,
     memory: [(Memory, Gauge); 2],
@@ -80,6 +80,15 @@ pub struct ServedMetrics {
     /// About ground truth.
     pub feedback: FeedbackMetrics,
     registry: Registry,
+}
+
+/// What is counted about traces, where they are sent.
+#[derive(Debug)]
+pub struct TraceMetrics {
+    /// Attempts to send spans that failed.
+    pub failures: IntCounter,
+    /// Spans that nobody will see.
+    pub lost: IntCounter,
 }
 
 /// The standard `process_*` families.
@@ -106,7 +115,10 @@ impl Metrics {
             load: LoadMetrics::new(&families)?,
             business: None,
             compatibility: Vec::new(),
-            trace_export_failures: families.counter(&table::TRACE_EXPORT_FAILURES)?,
+            traces: [
+                families.counter(&table::TRACE_EXPORT_FAILURES)?,
+                families.counter(&table::TRACE_SPANS_LOST)?,
+            ],
             memory: [Memory::Rss, Memory::Vms]
                 .map(|kind| (kind, memory.with_label_values(&[kind.as_str()]))),
             process: Process(ProcessCollector::for_self()),
@@ -114,10 +126,14 @@ impl Metrics {
         })
     }
 
-    /// Attempts to send spans that failed: from now on there may be some.
-    pub fn trace_export_failures(&self) -> IntCounter {
+    /// About traces: from now on there are some.
+    pub fn traces(&self) -> TraceMetrics {
         let none: [&str; 0] = [];
-        self.trace_export_failures.with_label_values(&none)
+        let [failures, lost] = self
+            .traces
+            .each_ref()
+            .map(|family| family.with_label_values(&none));
+        TraceMetrics { failures, lost }
     }
 
     /// The exposition of this moment in `format`, while the model of `served` is served.

@@ -4,7 +4,8 @@
 //! ```text
 //! byte   0       1..5         5..13        13..19       19..23    23..26    26..30
 //!        format  crc32 of     prediction   Unix time,   process   counter   crc32 of
-//!                the version  (bits)       ms           (random)            the rest
+//!                name, 0 and  (bits)       ms           (random)            the rest
+//!                version
 //! ```
 //! Integers are big-endian; the prediction is a class index or the bits of a 64-bit float. The 30
 //! bytes become 40 characters of base64url.
@@ -47,12 +48,13 @@ pub struct Claim {
 }
 
 impl PredictionIds {
-    /// Ids for predictions of the model version called `version`.
-    pub fn new(version: &str) -> Self {
+    /// Ids for predictions of `version` of the model `name`.
+    pub fn new(name: &str, version: &str) -> Self {
         // RandomState is seeded by the operating system: no two processes share it.
         let process = RandomState::new().hash_one(version) as u32;
+        let whole = format!("{name}\0{version}");
         Self {
-            version: crc32fast::hash(version.as_bytes()).to_be_bytes(),
+            version: crc32fast::hash(whole.as_bytes()).to_be_bytes(),
             process: process.to_be_bytes(),
             counter: AtomicU32::new(0),
         }
@@ -145,7 +147,7 @@ mod tests {
 
     #[test]
     fn an_id_gives_back_prediction_and_age() {
-        let ids = PredictionIds::new("1");
+        let ids = PredictionIds::new("m", "1");
         for prediction in [0, 1, u64::MAX, (-3.25f64).to_bits()] {
             let id = text(ids.issue(prediction, at(1_000)));
             let claim = ids.read(&id, at(1_060)).unwrap();
@@ -156,7 +158,7 @@ mod tests {
 
     #[test]
     fn ids_differ_within_and_between_processes() {
-        let (one, other) = (PredictionIds::new("1"), PredictionIds::new("1"));
+        let (one, other) = (PredictionIds::new("m", "1"), PredictionIds::new("m", "1"));
         let mut ids = vec![one.issue(1, NOW), one.issue(1, NOW), other.issue(1, NOW)];
         ids.sort_unstable();
         ids.dedup();
@@ -165,7 +167,7 @@ mod tests {
 
     #[test]
     fn every_changed_character_is_noticed() {
-        let ids = PredictionIds::new("1");
+        let ids = PredictionIds::new("m", "1");
         let id = text(ids.issue(1, NOW));
         for at in 0..LENGTH {
             let mut altered = id.clone().into_bytes();
@@ -177,7 +179,7 @@ mod tests {
 
     #[test]
     fn what_is_no_id_is_malformed() {
-        let ids = PredictionIds::new("1");
+        let ids = PredictionIds::new("m", "1");
         for id in ["", "abc", &"é".repeat(20), &"=".repeat(40), &"A".repeat(41)] {
             assert_eq!(ids.read(id, NOW), Err(FeedbackRejection::Malformed), "{id}");
         }
@@ -185,14 +187,14 @@ mod tests {
 
     #[test]
     fn ids_of_another_version_are_refused() {
-        let id = text(PredictionIds::new("1").issue(1, NOW));
-        let verdict = PredictionIds::new("2").read(&id, NOW);
+        let id = text(PredictionIds::new("m", "1").issue(1, NOW));
+        let verdict = PredictionIds::new("m", "2").read(&id, NOW);
         assert_eq!(verdict, Err(FeedbackRejection::UnknownVersion));
     }
 
     #[test]
     fn ids_expire_after_thirty_days_and_may_come_from_a_clock_ahead() {
-        let ids = PredictionIds::new("1");
+        let ids = PredictionIds::new("m", "1");
         let id = text(ids.issue(1, at(100)));
         let edge = at(100) + EXPIRY;
         assert!(ids.read(&id, edge - Duration::from_millis(1)).is_ok());

@@ -60,7 +60,7 @@ impl Served {
             version_json: serde_json::Value::from(model.version.as_str()).to_string(),
             inline_bytes: work::inline_bytes(probe.row_time(), signature.width()),
             rows_per_core: rows_within(CORE_TIME, probe.row_time()).max(1),
-            ids: PredictionIds::new(&model.version),
+            ids: PredictionIds::new(&model.name, &model.version),
             before: Answered::default(),
             openapi: OnceLock::new(),
             model,

@@ -1,7 +1,6 @@
 //! When the server stops, and how.
 
 use super::app::App;
-use contract::config::LAST_ANSWERS_SECONDS;
 use std::io;
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -52,10 +51,9 @@ pub async fn begin(signals: &mut Signals, app: &App, delay: Duration) {
     let _ = tokio::time::timeout(delay, signals.stop()).await;
 }
 
-/// Waits until the requests of `open` connections are answered, but neither for ever nor after another
-/// signal.
-pub async fn finish(open: impl Future<Output = ()>, signals: &mut Signals) {
-    let longest = Duration::from_secs(LAST_ANSWERS_SECONDS.into());
+/// Waits until the requests of `open` connections are answered, but neither longer than `longest` nor
+/// after another signal.
+pub async fn finish(open: impl Future<Output = ()>, signals: &mut Signals, longest: Duration) {
     let reason = tokio::select! {
         () = open => return tracing::info!("stopped"),
         () = tokio::time::sleep(longest) => "they took too long",

@@ -1,7 +1,7 @@
 //! What the loaded model takes and gives, in the form that requests are read and answered with.
 
 use super::error::{Error, Problem};
-use crate::artifact::{Feature, FeatureKind, Manifest, Profile, Task};
+use crate::artifact::{Feature, FeatureKind, Manifest, Profile, Report, Task};
 use std::collections::HashMap;
 
 /// Columns and classes of the served model.
@@ -15,6 +15,8 @@ pub struct Signature {
     pub classes: Vec<Class>,
     /// A row that the model might have been trained on.
     pub example: Vec<f64>,
+    /// Largest error of a regression that ground truth may show, in the target's unit.
+    pub largest_residual: f64,
     columns: HashMap<String, usize>,
 }
 
@@ -45,6 +47,7 @@ impl Signature {
                 .zip(&manifest.reference.features)
                 .map(|(feature, profile)| typical(feature, profile))
                 .collect(),
+            largest_residual: MOST_SCALES * scale(manifest),
             features,
         }
     }
@@ -81,6 +84,22 @@ impl Signature {
             problem,
         }
     }
+}
+
+/// Errors of so many times what the model's predictions and its own errors measure are no errors of it,
+/// but values such as 9999999999 for unknown ones.
+const MOST_SCALES: f64 = 1e5;
+
+/// What predictions and their errors measured in training, in the target's unit.
+fn scale(manifest: &Manifest) -> f64 {
+    let rmse = match &manifest.training.report {
+        Report::Regression(report) => report.rmse,
+        Report::Classification(_) => 0.0,
+    };
+    let edges = &manifest.reference.prediction.edges;
+    let scale = edges.iter().fold(rmse, |most, edge| most.max(edge.abs()));
+    // A model that always says 0, and was always right.
+    if scale > 0.0 { scale } else { 1.0 }
 }
 
 fn class(name: &str) -> Class {

@@ -11,6 +11,7 @@
 mod exporter;
 mod parent;
 mod place;
+mod queue;
 mod receiver;
 mod span;
 
@@ -18,6 +19,7 @@ pub use place::{Place, at, carried, here, wait_at};
 pub use span::{Answer, Ended};
 
 use super::error::cut;
+use super::metrics::TraceMetrics;
 use axum::extract::Request;
 use contract::config::Tracing;
 use contract::labels::Endpoint;
@@ -29,8 +31,9 @@ use opentelemetry_sdk::trace::{
     SpanProcessor as _,
 };
 use parent::Parent;
-use prometheus::IntCounter;
+use queue::Queue;
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 /// For the spans that are left when the server stops.
@@ -43,6 +46,7 @@ pub struct Traces {
     /// That of the predictions' listener.
     scheme: &'static str,
     scope: InstrumentationScope,
+    queue: Arc<Queue>,
     spans: BatchSpanProcessor,
 }
 
@@ -81,7 +85,7 @@ struct Span {
 
 impl Traces {
     /// Traces of the model `service`, as `tracing` says; `tls` if predictions are asked for over it.
-    /// Attempts to send spans that fail are counted in `failures`.
+    /// What is not sent is counted in `metrics`.
     ///
     /// # Errors
     /// If the environment asks the exporter for what it cannot do.
@@ -89,15 +93,17 @@ impl Traces {
         tracing: &Tracing,
         service: &str,
         tls: bool,
-        failures: IntCounter,
+        metrics: TraceMetrics,
     ) -> Result<Self, ExporterBuildError> {
+        let queue = Queue::new(metrics.lost);
         Ok(Self {
             sample_ratio: tracing.sample_ratio,
             scheme: if tls { "https" } else { "http" },
             scope: InstrumentationScope::builder("inference")
                 .with_version(env!("CARGO_PKG_VERSION"))
                 .build(),
-            spans: exporter::start(tracing, service, failures)?,
+            spans: exporter::start(tracing, service, metrics.failures, queue.clone())?,
+            queue,
         })
     }
 
@@ -155,6 +161,9 @@ impl Traces {
     }
 
     fn send(&self, span: Span) {
+        if !self.queue.enter() {
+            return;
+        }
         let Span { place, state, .. } = span;
         self.spans.on_end(SpanData {
             span_context: SpanContext::new(

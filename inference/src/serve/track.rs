@@ -7,7 +7,7 @@ use super::business::{Caller, Visit};
 use super::compression::{self, Coding};
 use super::error::Error;
 use super::grpc;
-use super::metrics::Metrics;
+use super::metrics::{GIVEN_UP, Metrics};
 use super::mlflow::MlflowError;
 use super::traces::{self, Answer, Ended, Trace};
 use axum::extract::Request;
@@ -244,10 +244,14 @@ impl Drop for InFlight {
         let http = &self.app.metrics.http;
         http.active.dec();
         if !self.answered {
+            let seconds = self.begin.elapsed().as_secs_f64();
+            http.answered(self.method, self.endpoint, GIVEN_UP);
+            http.took(self.method, self.endpoint, seconds);
             http.failed(self.endpoint, ErrorType::Cancelled);
+            http.wasted(self.endpoint, seconds);
             self.count_for_key(StatusCode::BAD_REQUEST);
             if let Some(visit) = &self.visit {
-                visit.answered(false, self.begin.elapsed().as_secs_f64());
+                visit.answered(false, seconds);
             }
             if let Some(trace) = self.trace.take() {
                 self.end(trace, Some(ErrorType::Cancelled), None);

@@ -138,7 +138,7 @@ async fn elsewhere<T: Send + 'static>(
             tracing::error!(%failure, "a prediction failed");
             Err(Error::Internal)
         }
-        Err(_) => Err(Error::Deadline(deadline.length())),
+        Err(_) => Err(deadline.missed()),
     }
 }
 

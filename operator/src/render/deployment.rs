@@ -1,6 +1,5 @@
 use crate::meta;
 use crate::plan::{Identity, ModelVolume, Plan, SecretKey, SourceSecret};
-use contract::config::LAST_ANSWERS_SECONDS;
 use contract::endpoints::{ADMIN, CONFIG_DIR, CONFIG_FILE, LIVEZ, MODEL_DIR, PORTS, READYZ};
 use k8s_openapi::api::apps::v1::{
     Deployment, DeploymentSpec, DeploymentStrategy, RollingUpdateDeployment,
@@ -27,13 +26,20 @@ const PRE_STOP_SECONDS: u16 = 15;
 const DRAIN_SECONDS: u16 = 5;
 /// Seconds that stopping may take beyond all waits: spans are sent, and the node may be busy.
 const ROOM_SECONDS: u16 = 10;
-/// Seconds between being told to stop and being killed.
-const GRACE_SECONDS: u16 = PRE_STOP_SECONDS + DRAIN_SECONDS + LAST_ANSWERS_SECONDS + ROOM_SECONDS;
 /// Seconds that a pod may take to start: longer than the server takes to give up fetching its model.
 const START_SECONDS: u16 = 100;
+
+/// Seconds between being told to stop and being killed.
+fn grace_seconds(plan: &Plan) -> u32 {
+    let waits = PRE_STOP_SECONDS + DRAIN_SECONDS + ROOM_SECONDS;
+    u32::from(waits) + plan.config.limits.last_answers_seconds()
+}
+
 /// Seconds without a new ready pod after which a rollout has failed: one may have to wait for the place
 /// of a pod that goes.
-const PROGRESS_SECONDS: u16 = GRACE_SECONDS + START_SECONDS + ROOM_SECONDS;
+fn progress_seconds(plan: &Plan) -> u32 {
+    grace_seconds(plan) + u32::from(START_SECONDS + ROOM_SECONDS)
+}
 
 /// The pods.
 pub(super) fn render(plan: &Plan, config: &ConfigMap) -> Deployment {
@@ -47,7 +53,7 @@ pub(super) fn render(plan: &Plan, config: &ConfigMap) -> Deployment {
             replicas: Some(plan.replicas),
             selector: meta::label_selector(&plan.id),
             strategy: Some(strategy()),
-            progress_deadline_seconds: Some(PROGRESS_SECONDS.into()),
+            progress_deadline_seconds: i32::try_from(progress_seconds(plan)).ok(),
             revision_history_limit: Some(3),
             template: PodTemplateSpec {
                 metadata: Some(pod_metadata(&plan.id, config)),
@@ -97,7 +103,7 @@ fn pod(plan: &Plan) -> PodSpec {
     PodSpec {
         automount_service_account_token: Some(false),
         enable_service_links: Some(false),
-        termination_grace_period_seconds: Some(GRACE_SECONDS.into()),
+        termination_grace_period_seconds: Some(grace_seconds(plan).into()),
         security_context: Some(PodSecurityContext {
             run_as_non_root: Some(true),
             run_as_user: Some(USER),

@@ -3,8 +3,8 @@
 use super::destination::destination;
 use super::{Invalid, millis, seconds};
 use crate::api::{
-    BusinessKind, BusinessMetricSpec, Duration, MonitoringSpec, ObjectivesSpec, ThresholdsSpec,
-    TracingSpec,
+    BusinessKind, BusinessMetricSpec, BusinessValueSpec, Duration, MonitoringSpec, ObjectivesSpec,
+    OutputValue, ThresholdsSpec, TracingSpec,
 };
 use crate::meta;
 use crate::plan::{
@@ -123,8 +123,14 @@ fn averages(metrics: &[BusinessMetricSpec]) -> Vec<Average> {
             .iter()
             .map(|label| label.name.clone())
             .collect(),
+        signed: metric.value.as_ref().is_some_and(may_be_negative),
     };
     averages.map(average).collect()
+}
+
+/// Whether some observation of `value` can be below 0: counts, seconds and probabilities are not.
+fn may_be_negative(value: &BusinessValueSpec) -> bool {
+    value.parameter.is_some() || value.output == Some(OutputValue::Prediction)
 }
 
 fn scrape(spec: &MonitoringSpec, settings: &Settings) -> Result<Scrape, Invalid> {

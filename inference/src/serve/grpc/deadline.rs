@@ -1,22 +1,23 @@
 //! How long a client waits: header `grpc-timeout` of gRPC's `PROTOCOL-HTTP2.md`.
 
 use crate::serve::error::{Echo, Error};
+use crate::serve::job::Deadline;
 use http::HeaderMap;
 use std::time::Duration;
 
 const HEADER: &str = "grpc-timeout";
 
-/// How long the client waits, but at most `longest`.
+/// When the client stops waiting, but at the latest `longest`.
 ///
 /// # Errors
 /// `Invalid` for a header that is not up to 8 digits and a unit.
-pub(super) fn of(headers: &HeaderMap, longest: Duration) -> Result<Duration, Error> {
+pub(super) fn of(headers: &HeaderMap, longest: Deadline) -> Result<Deadline, Error> {
     let Some(value) = headers.get(HEADER) else {
         return Ok(longest);
     };
     let text = value.to_str().unwrap_or_default();
     match parse(text) {
-        Some(timeout) => Ok(timeout.min(longest)),
+        Some(timeout) => Ok(longest.sooner(timeout)),
         None => {
             let message = format!("{HEADER} must be digits and a unit, not {}", Echo(text));
             Err(Error::Invalid(message))

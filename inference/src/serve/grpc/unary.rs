@@ -105,8 +105,7 @@ where
     H: Fn(&'static App, Call) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Result<Vec<u8>, Error>> + Send + 'static,
 {
-    let longest = app.deadline().length();
-    let deadline = Deadline::after(deadline::of(request.headers(), longest)?);
+    let deadline = deadline::of(request.headers(), app.deadline())?;
     let visit = app.visit(request.extensions());
     let (head, body) = request.into_parts();
     let body = app.admission.receive(Request::new(body), deadline).await?;
@@ -131,7 +130,7 @@ where
             let work = tokio::time::timeout(deadline.left(), work);
             let answer = match AssertUnwindSafe(work).catch_unwind().await {
                 Ok(Ok(answer)) => answer,
-                Ok(Err(_)) => Err(Error::Deadline(deadline.length())),
+                Ok(Err(_)) => Err(deadline.missed()),
                 Err(_) => Err(Error::Internal),
             };
             let answer = answer.map_err(status::of)?;

@@ -10,8 +10,11 @@ use prometheus::{Error, IntCounter, IntCounterVec};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+/// Status of a request whose client did not wait for the answer, as nginx counts it.
+pub const GIVEN_UP: u16 = 499;
+
 /// Every status that the server answers with; the last stands for all others.
-pub const STATUSES: [(u16, &str); 14] = [
+pub const STATUSES: [(u16, &str); 15] = [
     (200, "200"),
     (400, "400"),
     (401, "401"),
@@ -21,6 +24,7 @@ pub const STATUSES: [(u16, &str); 14] = [
     (408, "408"),
     (413, "413"),
     (415, "415"),
+    (GIVEN_UP, "499"),
     (500, "500"),
     (501, "501"),
     (503, "503"),
@@ -247,8 +251,8 @@ fn happens(endpoint: Endpoint, kind: ErrorType) -> bool {
 /// first.
 const fn expected(endpoint: Endpoint) -> Option<(Method, &'static [u16])> {
     match endpoint {
-        Endpoint::Predict | Endpoint::Feedback => Some((Method::Post, &[200, 400, 413, 503, 504])),
-        Endpoint::V2Infer => Some((Method::Post, &[200, 400, 404, 413, 503, 504])),
+        Endpoint::Predict | Endpoint::Feedback => Some((Method::Post, &[200, 400, 500, 503, 504])),
+        Endpoint::V2Infer => Some((Method::Post, &[200, 400, 404, 500, 503, 504])),
         Endpoint::Other => Some((Method::Get, &[404])),
         Endpoint::Health
         | Endpoint::Docs

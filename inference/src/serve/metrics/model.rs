@@ -60,7 +60,15 @@ impl ModelMetrics {
             range: feature.min..=feature.max,
             invalid: InvalidFeature::ALL
                 .iter()
-                .map(|reason| invalid.with_label_values(&[version, &feature.name, reason.as_str()]))
+                .map(|reason| {
+                    let refused = if refuses(feature, *reason) {
+                        "true"
+                    } else {
+                        "false"
+                    };
+                    let labels = [version, &feature.name, reason.as_str(), refused];
+                    invalid.with_label_values(&labels)
+                })
                 .collect(),
         };
         let names = signature.features.iter().map(|feature| &*feature.name);
@@ -189,6 +197,15 @@ impl FeatureMetrics {
         if outside > 0 {
             self.invalid[InvalidFeature::Range as usize].inc_by(outside);
         }
+    }
+}
+
+/// Whether a value that is invalid for `reason` is answered with an error.
+const fn refuses(feature: &artifact::Feature, reason: InvalidFeature) -> bool {
+    match reason {
+        InvalidFeature::Missing => feature.fill.is_none(),
+        InvalidFeature::Type => true,
+        InvalidFeature::Range => false,
     }
 }
 

@@ -1,5 +1,6 @@
 //! The thread that sends spans, and what all of them have in common.
 
+use super::queue::{Counted, MOST_WAITING, Queue};
 use super::receiver::{PATIENCE, Receiver};
 use contract::config::Tracing;
 use opentelemetry::KeyValue;
@@ -10,21 +11,21 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::resource::{EnvResourceDetector, TelemetryResourceDetector};
 use opentelemetry_sdk::trace::{BatchConfigBuilder, BatchSpanProcessor, SpanExporter as _};
 use prometheus::IntCounter;
+use std::sync::Arc;
 use std::time::Duration;
 use url::Url;
 
-/// Spans that wait to be sent; further ones are lost.
-const MOST_WAITING: usize = 2048;
 /// Spans in one request.
 const LARGEST_BATCH: usize = 512;
 /// Until a batch is sent that is not full.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// A thread that sends spans of `service` as `tracing` says.
+/// A thread that sends spans of `service` as `tracing` says, out of `queue`.
 pub(super) fn start(
     tracing: &Tracing,
     service: &str,
     failures: IntCounter,
+    queue: Arc<Queue>,
 ) -> Result<BatchSpanProcessor, ExporterBuildError> {
     // As it was checked: a name in another script is written in ASCII here.
     let endpoint = Url::parse(&tracing.endpoint).map_err(invalid)?;
@@ -41,6 +42,7 @@ pub(super) fn start(
         .with_max_export_batch_size(LARGEST_BATCH)
         .with_scheduled_delay(PAUSE)
         .build();
+    let exporter = Counted { exporter, queue };
     Ok(BatchSpanProcessor::new(exporter, config))
 }
 

@@ -12,8 +12,12 @@ use contract::metrics::{REQUEST_DURATION, REQUESTS};
 
 /// Requests in an hour, or a day for slow burns, that an alert needs: a few failures are no rate.
 const FEWEST_REQUESTS: u32 = 100;
-/// What carries work. Probes and metadata are asked for by GET.
-const WORK: &str = "method=\"POST\"";
+/// What carries work. Probes and metadata are asked for by GET, but for those over gRPC.
+const WORK: &str =
+    "method=\"POST\",endpoint!~\"grpc/(health|metadata|repository)|/v2/repository.*|other\"";
+/// Share of requests beyond which an alert holds, whatever the objective: a budget of half of them could
+/// not be used up many times too fast.
+const HIGHEST_LIMIT: f64 = 0.9;
 /// Recordings are evaluated this often within the shortest window.
 const STEPS_PER_UNIT: u64 = 5;
 /// A window of this many units, an hour for a period of 30 days, is what longer ones are added up of.
@@ -268,7 +272,7 @@ fn burn(
     requests: &str,
 ) -> String {
     let pair = |burn: &Burn| {
-        let limit = number(burn.factor * objective.budget(objectives));
+        let limit = number((burn.factor * objective.budget(objectives)).min(HIGHEST_LIMIT));
         let above = |count| {
             let ratio = objective.ratio(units(objectives, count));
             format!("{} > {limit}", subject.series(&ratio))

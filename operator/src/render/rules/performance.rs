@@ -45,13 +45,15 @@ pub(super) fn recordings(subject: &Subject<'_>) -> Vec<Record> {
 }
 
 /// How often the rules are evaluated, and how far back each evaluation looks: a scrape further than to
-/// the one before, because what comes in between two scrapes belongs to neither side's samples.
+/// an earlier one, because what comes in between two scrapes belongs to neither side's samples. So all that
+/// comes in is seen by as many evaluations, one unless scrapes are rare.
 fn steps(subject: &Subject<'_>, window: Window) -> (u64, Window) {
     let (step, every) = (
         subject.step(window).seconds,
         subject.monitoring.scrape.every.seconds,
     );
-    let seconds = (step + every).max(SCRAPES_IN_RATE * every);
+    let steps = ((SCRAPES_IN_RATE - 1) * every).div_ceil(step);
+    let seconds = steps * step + every;
     (step, Window { seconds })
 }
 

@@ -8,6 +8,8 @@ use contract::metrics::{BATCH_ROWS, FEATURE_INVALID, FEATURE_REFERENCE_MISSING};
 
 /// Invalid values of each feature over the window, refused ones included.
 const INVALID: &str = "modelservice_feature:model_feature_invalid:increase";
+/// All values of each feature: those of predicted rows, and the refused ones, which are not among them.
+const VALUES: &str = "modelservice_feature:model_feature_values:increase";
 /// Their share of all values of the feature.
 const SHARE: &str = "modelservice_feature:model_feature_invalid:ratio";
 /// Predicted rows.
@@ -21,28 +23,26 @@ pub(super) fn recordings(subject: &Subject<'_>) -> Vec<Record> {
     let id = subject.id();
     let predicted = format!("{}_sum", BATCH_ROWS.name);
     let series: (&str, &[&str]) = (&predicted, &[]);
-    let found = increase(id, &FEATURE_INVALID, window, &["model_version", "feature"]);
-    let part = subject.series(INVALID);
+    let by = ["model_version", "feature"];
+    let found = increase(id, &FEATURE_INVALID, window, &by);
+    let refused: (&str, &[&str]) = (FEATURE_INVALID.name, &["refused=\"true\""]);
+    let refused = sum_over(id, "increase", refused, window, &by);
+    let values = format!(
+        "{refused} + on ({}) group_left () {}",
+        labels(&["model_version"]),
+        subject.series(ROWS)
+    );
+    let (part, all) = (subject.series(INVALID), subject.series(VALUES));
     let rules = [
         (
             ROWS,
             sum_over(id, "increase", series, window, &["model_version"]),
         ),
         (INVALID, found),
-        (SHARE, format!("{part} / ({} > 0)", seen(subject))),
+        (VALUES, values),
+        (SHARE, format!("{part} / ({all} > 0)")),
     ];
     rules.map(Record::from).to_vec()
-}
-
-/// Values of each feature. Those that were refused are not among the predicted rows; some that are
-/// only unusual count twice, which makes their share a little less.
-fn seen(subject: &Subject<'_>) -> String {
-    let version = labels(&["model_version"]);
-    format!(
-        "({} + on ({version}) group_left () {})",
-        subject.series(INVALID),
-        subject.series(ROWS)
-    )
 }
 
 /// More of a feature's values are invalid than were missing in training and may be besides.
@@ -57,7 +57,7 @@ pub(super) fn poor(subject: &Subject<'_>) -> Option<String> {
     let feature = labels(&["model_version", "feature"]);
     // A feature that was never missing in training has no such series.
     let usual = format!("(max by ({feature}) ({missing}) or {share} * 0)");
-    let seen = seen(subject);
+    let seen = subject.series(VALUES);
     Some(format!(
         "{share} - {usual} > {threshold} and {seen} >= {minimum_samples}"
     ))

@@ -123,13 +123,15 @@ pub(super) fn target_missing(subject: &Subject<'_>) -> Option<String> {
 }
 
 /// A pod that is to serve has no model, or does not run. A server that cannot load its model says why
-/// and stops, so it is a target that is down.
+/// and stops, so it is a target that is down; so is one that is new and still fetches its model, which
+/// has a window's time.
 pub(super) fn not_loaded(subject: &Subject<'_>) -> Option<String> {
-    let loaded = subject.series(MODEL_LOADED.name);
+    let (loaded, up) = (subject.series(MODEL_LOADED.name), subject.series("up"));
+    let pod = "on (namespace, pod)";
+    let known = format!("({up} == 1 or {up} offset {})", subject.monitoring.window);
     Some(format!(
-        "count by ({}) ({} unless on (namespace, pod) {loaded} == 1) > 0",
-        labels(&[]),
-        subject.series("up")
+        "count by ({}) (({up} unless {pod} {loaded} == 1) and {pod} {known}) > 0",
+        labels(&[])
     ))
 }
 
