@@ -97,6 +97,23 @@ fn one() -> i32 {
     1
 }
 
+/// What Kubernetes admits as the value of a label.
+fn label_value() -> serde_json::Value {
+    serde_json::json!({
+        "type": "string",
+        "maxLength": 63,
+        "pattern": "^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$",
+    })
+}
+
+/// The rule for what Kubernetes admits as the keys of labels.
+fn label_keys() -> serde_json::Value {
+    cel(
+        "self.all(key, size(key) <= 253 && key.matches('^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$'))",
+        "keys are those of labels: at most 63 letters, digits, - _ and ., beginning and ending with a letter or digit, perhaps after a domain and /",
+    )
+}
+
 /// A rule in the Common Expression Language that the API server checks, with the message that a
 /// user reads when it does not hold.
 fn cel(rule: &str, message: &str) -> serde_json::Value {

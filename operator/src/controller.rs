@@ -4,18 +4,22 @@ use crate::api::ModelService;
 use crate::backoff::WatchBackoff;
 use crate::caches::{self, Caches, Source};
 use crate::clients::Clients;
+use crate::error::Category;
 use crate::leadership::Leadership;
 use crate::metrics::Metrics;
 use crate::plan::Settings;
 use crate::queue::{Id, Queue};
+use crate::readable::readable;
 use crate::reconcile::{Context, reconcile};
 use futures::{Stream, StreamExt, stream};
 use k8s_openapi::jiff::Timestamp;
+use kube::core::error_boundary::InvalidObject;
 use kube::runtime::WatchStreamExt;
 use kube::runtime::reflector::store::Writer;
 use kube::runtime::reflector::{self, ObjectRef, Store};
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, ResourceExt};
+use std::future::ready;
 use std::panic::resume_unwind;
 use std::pin::pin;
 use std::sync::Arc;
@@ -137,13 +141,27 @@ fn services(
         let stale = Arc::clone(&stale);
         watcher(api.clone(), caches::config()).take_until(stale.notified_owned())
     };
+    let known = store.clone();
+    let metrics = context.metrics.clone();
     let events = caches::anew(source.relist, watch)
+        .filter_map(move |answer| ready(readable(answer, &known, |it| complain(it, &metrics))))
         .modify(prune)
         .backoff(WatchBackoff::default())
         .reflect(writer)
         .inspect(forget_deleted(store.clone(), context));
     let differs = |a: &ModelService, b: &ModelService| a.resource_version() != b.resource_version();
     caches::changes(store, differs, id, events)
+}
+
+fn complain(unreadable: &InvalidObject, metrics: &Metrics) {
+    let InvalidObject { metadata, error } = unreadable;
+    metrics.failed(Category::Unreadable);
+    tracing::error!(
+        namespace = metadata.namespace,
+        name = metadata.name,
+        error,
+        "a ModelService cannot be read"
+    );
 }
 
 fn all(store: &Store<ModelService>) -> Vec<Id> {

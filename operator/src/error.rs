@@ -65,11 +65,13 @@ pub enum Category {
     Unavailable,
     /// A fault of the operator.
     Internal,
+    /// The operator is of another version than the definition, and cannot read the object.
+    Unreadable,
 }
 
 impl Category {
     /// Every category.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Spec,
         Self::Forbidden,
         Self::Rejected,
@@ -77,6 +79,7 @@ impl Category {
         Self::Admission,
         Self::Unavailable,
         Self::Internal,
+        Self::Unreadable,
     ];
 
     /// The label value.
@@ -89,13 +92,16 @@ impl Category {
             Self::Admission => "admission",
             Self::Unavailable => "unavailable",
             Self::Internal => "internal",
+            Self::Unreadable => "unreadable",
         }
     }
 
     /// Whether it lasts until somebody mends it, who thus has to be told.
     pub const fn lasts(self) -> bool {
         match self {
-            Self::Spec | Self::Forbidden | Self::Rejected | Self::Admission => true,
+            Self::Spec | Self::Forbidden | Self::Rejected | Self::Admission | Self::Unreadable => {
+                true
+            }
             Self::Conflict | Self::Unavailable | Self::Internal => false,
         }
     }
@@ -137,7 +143,8 @@ impl Error {
             | Category::Conflict
             | Category::Admission
             | Category::Unavailable
-            | Category::Internal => Retry::WithBackoff,
+            | Category::Internal
+            | Category::Unreadable => Retry::WithBackoff,
         }
     }
 
@@ -146,6 +153,10 @@ impl Error {
         let mut text = self.to_string();
         let mut cause = std::error::Error::source(self);
         while let Some(error) = cause {
+            if let Some(kube::Error::Api(status)) = error.downcast_ref() {
+                // All else that it would print is for programs.
+                return format!("{text}: {}", status.message);
+            }
             text = format!("{text}: {error}");
             cause = error.source();
         }

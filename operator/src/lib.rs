@@ -30,6 +30,7 @@ pub mod plan;
 pub mod prometheus_operator;
 pub mod promql;
 pub mod queue;
+pub mod readable;
 mod reconcile;
 pub mod rejection;
 pub mod render;

@@ -150,10 +150,12 @@ async fn settle(ms: &ModelService, context: &Context) -> Result<Duration, Arc<Er
 
 /// Time until a ModelService is looked at again of which nothing is left to do.
 fn next_look(ms: &ModelService) -> Duration {
-    // No watch tells when an alias moves.
-    match ms.spec.model.is_known_to_pods_only() {
-        true => ASK_AGAIN,
-        false => backoff::resync(),
+    // No watch tells when an alias moves, or when a ConfigMap of somebody else's changes.
+    let model = &ms.spec.model;
+    match (model.is_known_to_pods_only(), &model.source.config_map) {
+        (true, _) => ASK_AGAIN,
+        (false, Some(_)) => backoff::jittered(LOOK_AT_FILE),
+        (false, None) => backoff::resync(),
     }
 }
 
@@ -221,6 +223,9 @@ fn retry(ms: &ModelService, error: &Error, context: &Context) -> Duration {
 
 /// Time until pods are asked again what they serve.
 const ASK_AGAIN: Duration = Duration::from_secs(60);
+
+/// About the time until the ConfigMap with a model file is looked at again: within five minutes.
+const LOOK_AT_FILE: Duration = Duration::from_secs(240);
 
 /// Time until what waits for somebody else's object is looked at again: a ConfigMap that is to
 /// appear, or an object of our name that is to go.

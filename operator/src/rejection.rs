@@ -26,7 +26,7 @@ impl Details<Event> for Rejection {
         Self {
             kind: text(&about.kind),
             uid: text(&about.uid),
-            said: event.last_timestamp.as_ref().map(|time| time.0),
+            said: said(event),
             message: text(&event.message),
         }
     }
@@ -35,6 +35,19 @@ impl Details<Event> for Rejection {
     fn service(event: &Event) -> Option<&str> {
         event.involved_object.name.as_deref()
     }
+}
+
+/// When `event` was said last: events of `events.k8s.io`, which the Prometheus operator writes since 0.86, have
+/// other fields for it.
+fn said(event: &Event) -> Option<Timestamp> {
+    let last = event.last_timestamp.as_ref().map(|time| time.0);
+    let series = event.series.as_ref();
+    let again = series.and_then(|series| series.last_observed_time.as_ref());
+    let first = event.event_time.as_ref();
+    [last, again.map(|time| time.0), first.map(|time| time.0)]
+        .into_iter()
+        .flatten()
+        .max()
 }
 
 impl Rejection {
@@ -69,10 +82,19 @@ mod tests {
         #[case] second: u32,
         #[case] counts: bool,
     ) {
-        let event: Event = crate::yaml::parse(&format!(
-            "metadata: {{}}\ninvolvedObject: {{kind: {kind}, uid: {uid}}}\nmessage: bad\nlastTimestamp: '2026-01-01T00:00:{second:02}Z'"
-        ))
-        .unwrap();
-        assert_eq!(Rejection::of(&event).refuses(&rule()), counts);
+        let time = format!("'2026-01-01T00:00:{second:02}.000000Z'");
+        for said in [
+            format!("lastTimestamp: {time}"),
+            format!("eventTime: {time}"),
+            format!(
+                "eventTime: '2026-01-01T00:00:00.000000Z'\nseries: {{lastObservedTime: {time}}}"
+            ),
+        ] {
+            let event: Event = crate::yaml::parse(&format!(
+                "metadata: {{}}\ninvolvedObject: {{kind: {kind}, uid: {uid}}}\nmessage: bad\n{said}"
+            ))
+            .unwrap();
+            assert_eq!(Rejection::of(&event).refuses(&rule()), counts, "{said}");
+        }
     }
 }

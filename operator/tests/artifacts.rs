@@ -27,6 +27,35 @@ fn the_definition_in_crds_and_in_the_chart_is_the_one_in_the_code() {
     );
 }
 
+/// One object that the API server admits and the operator cannot read would be lost on it: nulls where a default
+/// is expected, and numbers beyond what is kept of them.
+#[test]
+fn the_definition_admits_nothing_that_cannot_be_read() {
+    let crd: Value = operator::yaml::parse(&operator::cli::crd().unwrap()).unwrap();
+    let schema = &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
+    let mut faults = Vec::new();
+    find_faults("spec", &schema["properties"]["spec"], &mut faults);
+    assert!(faults.is_empty(), "{faults:?}");
+}
+
+fn find_faults(path: &str, schema: &Value, faults: &mut Vec<String>) {
+    if schema["nullable"] == true && !schema["default"].is_null() {
+        faults.push(format!("{path} may be null, and has a default"));
+    }
+    if schema["type"] == "integer" && (schema["maximum"].is_null() || schema["minimum"].is_null()) {
+        faults.push(format!("{path} may be any number"));
+    }
+    let fields = schema["properties"].as_object().into_iter().flatten();
+    for (name, field) in fields {
+        find_faults(&format!("{path}.{name}"), field, faults);
+    }
+    for inner in ["items", "additionalProperties"] {
+        if schema[inner].is_object() {
+            find_faults(&format!("{path}.{inner}"), &schema[inner], faults);
+        }
+    }
+}
+
 #[test]
 fn every_alert_has_a_runbook_that_says_what_it_means_and_what_to_do() {
     let ours = ALERTS.iter().map(|alert| alert.name.to_owned());

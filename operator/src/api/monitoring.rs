@@ -87,10 +87,7 @@ pub struct ScrapeSpec {
     /// Further labels of the ServiceMonitor and the PrometheusRule: what your Prometheus selects
     /// on, such as `release: kube-prometheus-stack`. They win over the operator's defaults.
     #[schemars(extend("maxProperties" = 16))]
-    #[schemars(extend("x-kubernetes-validations" = cel(
-    "self.all(key, size(key) <= 253 && size(self[key]) <= 63)",
-    "keys have at most 253 and values at most 63 characters"
-)))]
+    #[schemars(extend("additionalProperties" = super::label_value()), extend("x-kubernetes-validations" = super::label_keys()))]
     pub labels: BTreeMap<String, String>,
 }
 
@@ -181,10 +178,7 @@ pub struct DashboardSpec {
     pub enabled: bool,
     /// Further labels of its ConfigMap; `grafana_dashboard: "1"` is always there.
     #[schemars(extend("maxProperties" = 16))]
-    #[schemars(extend("x-kubernetes-validations" = cel(
-    "self.all(key, size(key) <= 253 && size(self[key]) <= 63)",
-    "keys have at most 253 and values at most 63 characters"
-)))]
+    #[schemars(extend("additionalProperties" = super::label_value()), extend("x-kubernetes-validations" = super::label_keys()))]
     pub labels: BTreeMap<String, String>,
     /// Folder in Grafana, for sidecars that read the `grafana_folder` annotation.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -70,6 +70,8 @@ pub struct ServerSpec {
     #[schemars(range(min = 1, max = 100_000))]
     pub max_batch_rows: u32,
     /// Size of one request body.
+    // The default stands for null as well: the API server would keep that.
+    #[schemars(extend("nullable" = false))]
     pub max_body_bytes: Quantity,
     /// Time after which a request is given up with 504.
     pub request_timeout: Duration,

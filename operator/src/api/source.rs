@@ -146,7 +146,7 @@ pub struct MlflowSource {
     pub model: String,
     /// Number of the version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 1, max = 2_147_483_647))]
     pub version: Option<u32>,
     /// Alias of the version. The pods look at it every half a minute, and when it moves they serve
     /// the other version without a restart.

@@ -4,9 +4,9 @@ use k8s_openapi::api::policy::v1::{PodDisruptionBudget, PodDisruptionBudgetSpec}
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use std::collections::BTreeMap;
 
-/// Nodes are drained one pod at a time. None for a single pod: a drain would wait for ever.
+/// Nodes are drained one pod at a time. None for a single pod, whose node may be drained at any time.
 pub(super) fn render(plan: &Plan) -> Option<PodDisruptionBudget> {
-    (plan.fewest_replicas() > 1).then(|| PodDisruptionBudget {
+    (plan.most_replicas() > 1).then(|| PodDisruptionBudget {
         metadata: meta::object(&plan.id, meta::name(&plan.id), &BTreeMap::new()),
         spec: Some(PodDisruptionBudgetSpec {
             max_unavailable: Some(IntOrString::Int(1)),

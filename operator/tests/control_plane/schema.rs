@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 const MODEL: &str = "model: {source: {builtin: {name: diabetes}}}";
 
 /// Spec, and a part of the message that refuses it.
-const REFUSED: [(&str, &str); 65] = [
+const REFUSED: [(&str, &str); 69] = [
     ("{}", "spec.model: Required value"),
     ("{model: {}}", "spec.model.source: Required value"),
     (
@@ -70,6 +70,22 @@ const REFUSED: [(&str, &str); 65] = [
     (
         "{model: {source: {mlflow: {trackingUri: 'http://x', model: a, version: 0}}}}",
         "mlflow.version",
+    ),
+    (
+        "{model: {source: {mlflow: {trackingUri: 'http://x', model: a, version: 4294967296}}}}",
+        "mlflow.version",
+    ),
+    (
+        "{model: {source: {builtin: {name: diabetes}}}, monitoring: {scrape: {labels: {'bad key!': x}}}}",
+        "keys are those of labels",
+    ),
+    (
+        "{model: {source: {builtin: {name: diabetes}}}, monitoring: {scrape: {labels: {a/b/c: x}}}}",
+        "keys are those of labels",
+    ),
+    (
+        "{model: {source: {builtin: {name: diabetes}}}, monitoring: {dashboard: {labels: {k: sp ace}}}}",
+        "dashboard.labels",
     ),
     (
         "{model: {source: {image: {reference: a, path: ../b}}}}",
@@ -165,7 +181,7 @@ const REFUSED: [(&str, &str); 65] = [
     ),
     (
         "{model: {source: {builtin: {name: diabetes}}}, monitoring: {scrape: {labels: {a: a123456789012345678901234567890123456789012345678901234567890123}}}}",
-        "at most",
+        "labels.a: Too long",
     ),
     (
         "{model: {source: {builtin: {name: diabetes}}}, monitoring: {alerts: {labels: {__name__: x}}}}",
