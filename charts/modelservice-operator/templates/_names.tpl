@@ -4,7 +4,7 @@
 
 {{- define "operator.selector" -}}
 app.kubernetes.io/name: modelservice-operator
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end }}
 
 {{- define "operator.labels" -}}
