@@ -82,11 +82,11 @@ const MODEL: &[&str] = &["model", "version"];
 
 aliases! {
     APP_REQUESTS = Tutorial Counter "app_requests_total" &["method", "path"],
-        "Requests answered, by method and route.";
+        "Requests by method and route.";
     APP_RESPONSES = Tutorial Counter "app_responses_total" &["method", "path", "status"],
-        "Requests answered, by method, route and HTTP status.";
+        "Requests by method, route and HTTP status; 499 where the client did not wait for the answer.";
     APP_PROCESSING_TIME = Tutorial Histogram "app_requests_processing_time_seconds" &["method", "path"],
-        "Seconds from the request's head until its answer is ready to be sent.";
+        "Seconds from the request's head until its answer is ready to be sent, or nobody waits for it any more.";
     KSERVE_PREDICT = Kserve Histogram "request_predict_seconds" &["model_name"],
         "Seconds that the model took for one request, whatever its rows.";
     NV_REQUEST_SUCCESS = Triton Counter "nv_inference_request_success" MODEL,

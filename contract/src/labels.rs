@@ -273,7 +273,7 @@ closed_set! {
         Malformed = "malformed",
         /// The prediction id was altered.
         Checksum = "checksum",
-        /// The prediction was made by another model version.
+        /// The prediction was made by another model, or another version of it.
         UnknownVersion = "unknown_version",
         /// The prediction is older than the server accepts.
         Expired = "expired",

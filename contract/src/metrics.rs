@@ -105,9 +105,9 @@ macro_rules! metrics {
 
 metrics! {
     REQUESTS = counter("api_requests_total", &["method", "endpoint", "status"],
-        "Requests answered, by method, route and HTTP status.");
+        "Requests by method, route and HTTP status; 499 where the client did not wait for the answer.");
     REQUEST_DURATION = histogram("api_request_duration_seconds", REQUEST_SECONDS, &["method", "endpoint"],
-        "Seconds from the request's head until its answer is ready to be sent.");
+        "Seconds from the request's head until its answer is ready to be sent, or nobody waits for it any more.");
     ACTIVE_REQUESTS = gauge("api_active_requests", &[],
         "Requests being worked on now.");
     ERRORS = counter("api_errors_total", &["endpoint", "error_type"],

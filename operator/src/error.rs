@@ -155,7 +155,10 @@ impl Error {
         while let Some(error) = cause {
             if let Some(kube::Error::Api(status)) = error.downcast_ref() {
                 // All else that it would print is for programs.
-                return format!("{text}: {}", status.message);
+                return match status.message.as_str() {
+                    "" => format!("{text}: HTTP status {}", status.code),
+                    message => format!("{text}: {message}"),
+                };
             }
             text = format!("{text}: {error}");
             cause = error.source();

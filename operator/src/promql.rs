@@ -66,12 +66,17 @@ pub fn increase(id: &Identity, metric: &Metric, window: Window, by: &[&str]) -> 
 }
 
 /// The `quantile` of a histogram over `window`, in its unit.
-pub fn quantile(id: &Identity, metric: &Metric, window: Window, quantile: f64) -> String {
+pub fn quantile(
+    id: &Identity,
+    (metric, matchers): (&Metric, &[&str]),
+    window: Window,
+    quantile: f64,
+) -> String {
     format!(
         "histogram_quantile({quantile}, sum by ({}, le) (rate({}_bucket{}[{window}])))",
         labels(&[]),
         metric.name,
-        selector(id)
+        selector_with(id, matchers)
     )
 }
 

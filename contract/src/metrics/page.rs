@@ -54,7 +54,7 @@ before one in the query; of requests without a known API key, where one is neede
 A label takes the listed `values`, or the first `maxValues` that come (50 of a parameter); all others become `other`,
 none `none`, and so do values of more than 128 bytes `other`. A metric has at most 1,000 time series, and all metrics of
 your own together at most 5,000: sets of label values beyond that share the one where every label is `other`.
-`business_label_overflow_total` says how often. A number that is missing, none, not finite or over 1e100 in size, or
+`business_label_overflow_total` says how often. A number that is missing, none, not finite or over 10^12 in size, or
 negative for a counter, is not observed but counted in `business_observations_rejected_total`. Label sets that are known
 from the start exist at 0 from the start, and no reload of the model resets anything.
 "#;

@@ -90,7 +90,7 @@ impl Admission {
     /// Reads a whole body.
     ///
     /// # Errors
-    /// `BodyTooLarge` before more than the limit has been read, `SlowBody`, `Crowded`, `Invalid` if
+    /// `BodyTooLarge` before more than the limit has been read, `SlowBody` or `Impatient`, `Crowded`, `Invalid` if
     /// the body is malformed, or `Cancelled` if the client breaks off.
     pub async fn receive(&self, request: Request, deadline: Deadline) -> Result<Bytes, Error> {
         let body = request.into_body();
@@ -105,7 +105,10 @@ impl Admission {
         }
         match timeout(deadline.left(), reading).await {
             Ok(outcome) => outcome,
-            Err(_) => Err(Error::SlowBody(deadline.length())),
+            Err(_) => Err(match deadline.missed() {
+                Error::Deadline(length) => Error::SlowBody(length),
+                impatient => impatient,
+            }),
         }
     }
 

@@ -262,19 +262,25 @@ fn class(served: &Served, actual: &Value) -> Option<usize> {
                 .iter()
                 .position(|class| class.number.is_some() && class.number == number)
         }
-        Value::Bool(truth) => {
-            let (name, number) = (truth.to_string(), f64::from(u8::from(*truth)));
-            let named = |class: &Class| class.name.eq_ignore_ascii_case(&name);
-            let classes = &served.signature.classes;
-            let found = classes.iter().position(named);
-            found.or_else(|| {
-                classes
-                    .iter()
-                    .position(|class| class.number == Some(number))
-            })
-        }
+        Value::Bool(truth) => truth_value(&served.signature.classes, *truth),
         Value::Null | Value::Array(_) | Value::Object(_) => None,
     }
+}
+
+/// The class `true` or `false` in whatever letters, or that of 1 or 0 if both are classes.
+fn truth_value(classes: &[Class], truth: bool) -> Option<usize> {
+    let name = truth.to_string();
+    let mut names = classes.iter().map(|class| class.name.as_str());
+    let named = names.position(|class| class.eq_ignore_ascii_case(&name));
+    let numbered = |number| {
+        classes
+            .iter()
+            .position(|class| class.number == Some(number))
+    };
+    named.or_else(|| {
+        let [no, yes] = [numbered(0.0)?, numbered(1.0)?];
+        Some(if truth { yes } else { no })
+    })
 }
 
 /// Predicted minus actual, if both are numbers.

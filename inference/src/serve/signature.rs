@@ -47,7 +47,7 @@ impl Signature {
                 .zip(&manifest.reference.features)
                 .map(|(feature, profile)| typical(feature, profile))
                 .collect(),
-            largest_residual: MOST_SCALES * scale(manifest),
+            largest_residual: (MOST_SCALES * scale(manifest)).min(LARGEST_RESIDUAL),
             features,
         }
     }
@@ -89,6 +89,8 @@ impl Signature {
 /// Errors of so many times what the model's predictions and its own errors measure are no errors of it,
 /// but values such as 9999999999 for unknown ones.
 const MOST_SCALES: f64 = 1e5;
+/// Beyond it squares could not be summed up.
+const LARGEST_RESIDUAL: f64 = 1e100;
 
 /// What predictions and their errors measured in training, in the target's unit.
 fn scale(manifest: &Manifest) -> f64 {

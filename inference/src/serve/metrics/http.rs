@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// Status of a request whose client did not wait for the answer, as nginx counts it.
 pub const GIVEN_UP: u16 = 499;
 
-/// Every status that the server answers with; the last stands for all others.
+/// Every status that the server answers with, and that of nobody's answer; the last stands for all others.
 pub const STATUSES: [(u16, &str); 15] = [
     (200, "200"),
     (400, "400"),

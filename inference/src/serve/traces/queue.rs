@@ -29,8 +29,9 @@ impl Queue {
     /// Takes a place for one more span. If there is none, the span is lost.
     pub(super) fn enter(&self) -> bool {
         let next = |waiting| (waiting < MOST_WAITING).then_some(waiting + 1);
-        let order = Ordering::Relaxed;
-        let entered = self.waiting.fetch_update(order, order, next).is_ok();
+        // Who sees a place left sees it left in the SDK's own queue too.
+        let (set, fetch) = (Ordering::AcqRel, Ordering::Acquire);
+        let entered = self.waiting.fetch_update(set, fetch, next).is_ok();
         if !entered {
             self.lost.inc();
         }
@@ -38,7 +39,7 @@ impl Queue {
     }
 
     fn leave(&self, spans: usize) {
-        self.waiting.fetch_sub(spans, Ordering::Relaxed);
+        self.waiting.fetch_sub(spans, Ordering::Release);
     }
 }
 

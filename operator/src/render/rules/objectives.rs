@@ -13,7 +13,7 @@ use contract::metrics::{REQUEST_DURATION, REQUESTS};
 /// Requests in an hour, or a day for slow burns, that an alert needs: a few failures are no rate.
 const FEWEST_REQUESTS: u32 = 100;
 /// What carries work. Probes and metadata are asked for by GET, but for those over gRPC.
-const WORK: &str =
+pub(super) const WORK: &str =
     "method=\"POST\",endpoint!~\"grpc/(health|metadata|repository)|/v2/repository.*|other\"";
 /// Share of requests beyond which an alert holds, whatever the objective: a budget of half of them could
 /// not be used up many times too fast.

@@ -1,5 +1,6 @@
 //! How requests are answered, and how the pods are that answer them.
 
+use super::objectives::WORK;
 use super::subject::Subject;
 use crate::api::Quantity;
 use crate::plan::{Identity, Thresholds, Window};
@@ -37,22 +38,40 @@ enum Shape {
 struct Recording {
     metric: &'static Metric,
     shape: Shape,
+    /// Which of its series.
+    matchers: &'static [&'static str],
 }
 
 const fn rate(metric: &'static Metric) -> Recording {
-    let shape = Shape::Rate;
-    Recording { metric, shape }
+    Recording {
+        metric,
+        shape: Shape::Rate,
+        matchers: &[],
+    }
 }
 
 const fn p95(metric: &'static Metric) -> Recording {
-    let shape = Shape::P95;
-    Recording { metric, shape }
+    Recording {
+        metric,
+        shape: Shape::P95,
+        matchers: &[],
+    }
 }
 
-const REQUEST_RATE: Recording = rate(&REQUESTS);
+impl Recording {
+    /// The same without probes and the like.
+    const fn of_work(self) -> Self {
+        Self {
+            matchers: &[WORK],
+            ..self
+        }
+    }
+}
+
+const REQUEST_RATE: Recording = rate(&REQUESTS).of_work();
 const ERROR_RATE: Recording = rate(&ERRORS);
 const PREDICTION_RATE: Recording = rate(&PREDICTIONS);
-const LATENCY_P95: Recording = p95(&REQUEST_DURATION);
+const LATENCY_P95: Recording = p95(&REQUEST_DURATION).of_work();
 const INFERENCE_P95: Recording = p95(&INFERENCE_DURATION);
 
 const RECORDINGS: [Recording; 5] = [
@@ -76,8 +95,11 @@ impl Recording {
 
     fn rule(self, id: &Identity, window: Window) -> Record {
         let expr = match self.shape {
-            Shape::Rate => promql::rate(id, self.metric, window, &[]),
-            Shape::P95 => promql::quantile(id, self.metric, window, 0.95),
+            Shape::Rate => {
+                let series = (self.metric.name, self.matchers);
+                promql::sum_over(id, "rate", series, window, &[])
+            }
+            Shape::P95 => promql::quantile(id, (self.metric, self.matchers), window, 0.95),
         };
         Record {
             record: self.name(window),

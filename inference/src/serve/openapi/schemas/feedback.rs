@@ -8,7 +8,7 @@ use crate::serve::served::Served;
 use serde_json::{Value, json};
 use std::time::SystemTime;
 use utoipa::openapi::Ref;
-use utoipa::openapi::schema::{AnyOfBuilder, ObjectBuilder, Schema};
+use utoipa::openapi::schema::{AnyOfBuilder, Object, ObjectBuilder, Schema, Type};
 
 /// An id as if class 0 or the value 0 had been predicted now.
 pub(super) fn example(served: &Served) -> Value {
@@ -33,9 +33,12 @@ pub(super) fn truth(served: &Served) -> Schema {
         Task::Classification => "The true class.",
         Task::Regression => "The true value.",
     };
-    let either = AnyOfBuilder::new()
+    let mut either = AnyOfBuilder::new()
         .item(number(actual))
         .item(string(actual));
+    if served.signature.task == Task::Classification {
+        either = either.item(Object::with_type(Type::Boolean));
+    }
     ObjectBuilder::new()
         .property("prediction_id", string("As the prediction was answered."))
         .required("prediction_id")
