@@ -193,14 +193,19 @@ fn prometheus_takes_the_files_that_are_written_for_it() {
 #[test]
 #[ignore = "needs promtool: make test"]
 fn alerts_fire_when_they_should_and_are_silent_when_not() {
-    let directory = tempfile::tempdir().unwrap();
     let (name, text) = examples()
         .into_iter()
         .find(|(name, _)| name == "diabetes")
         .unwrap();
-    let groups = serde_json::to_string(&rules(&name, &text).spec).unwrap();
-    fs::write(directory.path().join("diabetes.rules.json"), groups).unwrap();
-    for file in RULE_TESTS {
+    test_rules(&name, &text, &RULE_TESTS);
+}
+
+/// Runs the unit tests `files` on the rules of the ModelService `text`, which they know by `name`.
+fn test_rules(name: &str, text: &str, files: &[&str]) {
+    let directory = tempfile::tempdir().unwrap();
+    let groups = serde_json::to_string(&rules(name, text).spec).unwrap();
+    fs::write(directory.path().join(format!("{name}.rules.json")), groups).unwrap();
+    for file in files {
         let tests = repository("operator/tests/rules").join(file);
         fs::copy(tests, directory.path().join(file)).unwrap();
         promtool(&["test", "rules", file], directory.path());
@@ -211,7 +216,6 @@ fn alerts_fire_when_they_should_and_are_silent_when_not() {
 #[test]
 #[ignore = "needs promtool: make test"]
 fn averages_of_negative_numbers_are_averages() {
-    let directory = tempfile::tempdir().unwrap();
     let spec = json!({
         "model": {"source": {"builtin": {"name": "diabetes"}}},
         "monitoring": {"businessMetrics": [
@@ -221,12 +225,7 @@ fn averages_of_negative_numbers_are_averages() {
     let text = json!({
         "apiVersion": "modelservice.dev/v1alpha1", "kind": "ModelService", "metadata": {"name": "diabetes"}, "spec": spec,
     });
-    let groups = serde_json::to_string(&rules("cold", &text.to_string()).spec).unwrap();
-    fs::write(directory.path().join("cold.rules.json"), groups).unwrap();
-    let file = "business.test.yml";
-    let tests = repository("operator/tests/rules").join(file);
-    fs::copy(tests, directory.path().join(file)).unwrap();
-    promtool(&["test", "rules", file], directory.path());
+    test_rules("cold", &text.to_string(), &["business.test.yml"]);
 }
 
 #[test]

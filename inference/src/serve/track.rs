@@ -194,22 +194,10 @@ impl InFlight {
         self.answered = true;
         let Metrics { http, .. } = &self.app.metrics;
         let seconds = self.begin.elapsed().as_secs_f64();
-        http.answered(
-            self.method,
-            self.endpoint,
-            status(response, failure).as_u16(),
-        );
-        http.took(self.method, self.endpoint, seconds);
+        let status = status(response, failure);
+        self.count(status.as_u16(), failure.copied(), seconds);
         if let Some(bytes) = response.body().size_hint().exact() {
             http.sent(self.endpoint, bytes);
-        }
-        if let Some(kind) = failure {
-            http.failed(self.endpoint, *kind);
-            http.wasted(self.endpoint, seconds);
-        }
-        self.count_for_key(status(response, failure));
-        if let Some(visit) = &self.visit {
-            visit.answered(status(response, failure).as_u16() < 400, seconds);
         }
         if let Some(trace) = self.trace.take() {
             if trace.place.recorded {
@@ -217,7 +205,6 @@ impl InFlight {
                 http.exemplify(self.method, self.endpoint, seconds, trace_id);
             }
             let code = response.extensions().get().map_or(Code::Ok, Status::code);
-            let status = status(response, failure);
             self.end(trace, failure.copied(), Some(Answer { status, code }));
         }
     }
@@ -232,27 +219,30 @@ impl InFlight {
         trace.end(&ended, self.begin.elapsed());
     }
 
-    fn count_for_key(&self, status: StatusCode) {
+    /// Counts the request, which ended so after `seconds`.
+    fn count(&self, status: u16, failure: Option<ErrorType>, seconds: f64) {
+        let Metrics { http, .. } = &self.app.metrics;
+        http.answered(self.method, self.endpoint, status);
+        http.took(self.method, self.endpoint, seconds);
+        if let Some(kind) = failure {
+            http.failed(self.endpoint, kind);
+            http.wasted(self.endpoint, seconds);
+        }
         if let Some(key) = &self.key {
             key.counters.answered(status);
+        }
+        if let Some(visit) = &self.visit {
+            visit.answered(status < 400, seconds);
         }
     }
 }
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        let http = &self.app.metrics.http;
-        http.active.dec();
+        self.app.metrics.http.active.dec();
         if !self.answered {
             let seconds = self.begin.elapsed().as_secs_f64();
-            http.answered(self.method, self.endpoint, GIVEN_UP);
-            http.took(self.method, self.endpoint, seconds);
-            http.failed(self.endpoint, ErrorType::Cancelled);
-            http.wasted(self.endpoint, seconds);
-            self.count_for_key(StatusCode::BAD_REQUEST);
-            if let Some(visit) = &self.visit {
-                visit.answered(false, seconds);
-            }
+            self.count(GIVEN_UP, Some(ErrorType::Cancelled), seconds);
             if let Some(trace) = self.trace.take() {
                 self.end(trace, Some(ErrorType::Cancelled), None);
             }

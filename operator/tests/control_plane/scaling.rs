@@ -20,6 +20,10 @@ fn of_two_pods_a_drain_takes_one_at_a_time_and_a_single_one_does_not_hold_it_up(
     assert_eq!(budget["spec"]["maxUnavailable"], 1);
     cluster.serve(&spec("replicas: 1")).unwrap();
     cluster.wait_gone("poddisruptionbudget", "churn");
+    cluster.serve(&spec("replicas: 2")).unwrap();
+    cluster.wait("poddisruptionbudget", "churn", |_| true);
+    cluster.serve(&spec("replicas: 1")).unwrap();
+    cluster.wait_gone("poddisruptionbudget", "churn");
     // Of one to three pods there may be two.
     let autoscaling = "autoscaling: {minReplicas: 1, maxReplicas: 3}";
     let requests = "resources: {requests: {cpu: 10m}}";

@@ -3,7 +3,6 @@
 use super::families::Families;
 use contract::labels::{KeyOutcome, UNKNOWN_KEY};
 use contract::metrics as table;
-use http::StatusCode;
 use prometheus::{Error, IntCounter, IntCounterVec};
 
 /// Metrics of all keys; without keys there are none.
@@ -51,9 +50,9 @@ impl KeyMetrics {
 
 impl KeyCounters {
     /// Counts an answer of `status`.
-    pub fn answered(&self, status: StatusCode) {
+    pub fn answered(&self, status: u16) {
         let [success, client_error, server_error] = &self.0;
-        let outcome = match status.as_u16() {
+        let outcome = match status {
             0..400 => success,
             400..500 => client_error,
             500.. => server_error,
