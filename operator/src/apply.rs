@@ -1,5 +1,6 @@
 //! Every write of a child: server-side apply of what is wanted, deletion of what is not.
 
+mod earlier;
 mod memory;
 mod outcome;
 mod place;
@@ -11,15 +12,14 @@ use crate::error::Error;
 use crate::meta;
 use crate::render::{Children, Rendered};
 use crate::seen::{Seen, hash_of};
-use crate::world::{LiveChild, World};
+use crate::world::{World, named};
 use kube::core::NamespaceResourceScope;
-use kube::{Api, Client, Resource, ResourceExt as _};
+use kube::{Api, Client, Resource, ResourceExt};
 use memory::{Known, Memory};
 use place::Place;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fmt::Debug;
-use std::sync::Arc;
 
 /// Writes children, and remembers what it wrote so that the same need not be written again.
 #[expect(missing_debug_implementations, reason = "the client has none")]
@@ -90,51 +90,51 @@ impl Applier {
             disruption_budget,
             autoscaler,
             network_policy,
+            egress_policy,
             service_monitor,
             prometheus_rule,
             dashboard,
         } = children;
         let World { live, apis, .. } = world;
         let name = owner.name;
-        let config = meta::config_name(name);
-        let config_map = self.one(owner, &config, config_map, &live.config_map);
-        let config_map = config_map.await?;
+        let config = config_map.as_ref().map(ResourceExt::name_any);
+        let (config, board) = (config.unwrap_or_default(), meta::dashboard_name(name));
+        let found = named(&live.config_maps, &config);
+        let config_map = self.one(owner, &config, config_map, found).await?;
+        let egress_policy = match (egress_policy, named(&live.network_policies, &config)) {
+            (None, None) => Outcome::Absent,
+            (wanted, found) => self.aside(owner, &config, wanted, found).await,
+        };
         // Before the pods: who refuses those does not keep the way to the old ones closed.
-        let service = self.one(owner, name, service, &live.service).await?;
+        let found = live.service.as_deref();
+        let service = self.one(owner, name, service, found).await?;
         // Pods must not run under a configuration that somebody else wrote.
+        let found = live.deployment.as_deref();
         let deployment = match config_map.is_conflict() {
             true => Outcome::Withheld,
-            false => self.one(owner, name, deployment, &live.deployment).await?,
+            false => self.one(owner, name, deployment, found).await?,
         };
-        let budget = self.aside(owner, name, disruption_budget, &live.disruption_budget);
-        let disruption_budget = budget.await;
-        let autoscaler = self.aside(owner, name, autoscaler, &live.autoscaler);
-        let autoscaler = autoscaler.await;
-        let policy = self.aside(owner, name, network_policy, &live.network_policy);
-        let network_policy = policy.await;
-        let service_monitor = match apis.service_monitors {
-            true => {
-                let found = &live.service_monitor;
-                self.aside(owner, name, service_monitor, found).await
-            }
-            false => missing(service_monitor.as_ref()),
-        };
-        let prometheus_rule = match apis.prometheus_rules {
-            true => {
-                let found = &live.prometheus_rule;
-                self.aside(owner, name, prometheus_rule, found).await
-            }
-            false => missing(prometheus_rule.as_ref()),
-        };
-        let board = meta::dashboard_name(name);
-        let dashboard = self.aside(owner, &board, dashboard, &live.dashboard).await;
+        let found = live.disruption_budget.as_deref();
+        let disruption_budget = self.aside(owner, name, disruption_budget, found).await;
+        let found = live.autoscaler.as_deref();
+        let autoscaler = self.aside(owner, name, autoscaler, found).await;
+        let found = named(&live.network_policies, name);
+        let network_policy = self.aside(owner, name, network_policy, found).await;
+        let (found, is_known) = (live.service_monitor.as_deref(), apis.service_monitors);
+        let service_monitor = self.optional(is_known, owner, service_monitor, found).await;
+        let (found, is_known) = (live.prometheus_rule.as_deref(), apis.prometheus_rules);
+        let prometheus_rule = self.optional(is_known, owner, prometheus_rule, found).await;
+        let found = named(&live.config_maps, &board);
+        let dashboard = self.aside(owner, &board, dashboard, found).await;
+        let swept = self.sweep(owner, &config, world).await;
         Ok(Children {
-            config_map,
+            config_map: swept.map_or_else(|error| Outcome::Failed(error.into()), |()| config_map),
             service,
             deployment,
             disruption_budget,
             autoscaler,
             network_policy,
+            egress_policy,
             service_monitor,
             prometheus_rule,
             dashboard,
@@ -147,10 +147,24 @@ impl Applier {
         owner: Owner<'_>,
         name: &str,
         wanted: Option<K>,
-        live: &LiveChild<K>,
+        live: Option<&Seen<K>>,
     ) -> Outcome<K> {
         let outcome = self.one(owner, name, wanted, live).await;
         outcome.unwrap_or_else(|error| Outcome::Failed(error.into()))
+    }
+
+    /// A child of a kind that the API server may not know.
+    async fn optional<K: Child>(
+        &self,
+        is_known: bool,
+        owner: Owner<'_>,
+        wanted: Option<K>,
+        live: Option<&Seen<K>>,
+    ) -> Outcome<K> {
+        match is_known {
+            true => self.aside(owner, owner.name, wanted, live).await,
+            false => wanted.map_or(Outcome::Absent, |_| Outcome::KindMissing),
+        }
     }
 
     async fn one<K: Child, D>(
@@ -158,17 +172,20 @@ impl Applier {
         owner: Owner<'_>,
         name: &str,
         wanted: Option<K>,
-        live: &Option<Arc<Seen<K, D>>>,
+        live: Option<&Seen<K, D>>,
     ) -> Result<Outcome<K>, Error> {
-        let live = live.as_deref();
-        let place = Place {
-            api: Api::namespaced(self.client.clone(), owner.namespace),
-            owner,
-            name,
-        };
+        let place = self.place(owner, name);
         match wanted {
             Some(wanted) => self.write(&place, wanted, live).await,
             None => self.remove(&place, live).await,
+        }
+    }
+
+    fn place<'a, K: Child>(&self, owner: Owner<'a>, name: &'a str) -> Place<'a, K> {
+        Place {
+            api: Api::namespaced(self.client.clone(), owner.namespace),
+            owner,
+            name,
         }
     }
 
@@ -240,10 +257,6 @@ impl Applier {
         place.note(&self.memory, Known::Absent);
         Ok(outcome)
     }
-}
-
-fn missing<K>(wanted: Option<&K>) -> Outcome<K> {
-    wanted.map_or(Outcome::Absent, |_| Outcome::KindMissing)
 }
 
 fn is_unknown_kind(status: &kube::core::Status) -> bool {

@@ -2,14 +2,13 @@
 
 mod availability;
 mod changes;
-mod pods;
+mod index;
 mod watches;
 
 pub(crate) use changes::changes;
 pub use watches::{Source, anew, config};
 
 use crate::api::ModelService;
-use crate::meta;
 use crate::prometheus_operator::{Prometheus, PrometheusRule, PrometheusSpec, ServiceMonitor};
 use crate::rejection::{self, Rejection};
 use crate::seen::{Details, Metadata, PodState, ReadPod, Seen};
@@ -19,6 +18,7 @@ use crate::world::{Apis, Live, LiveChild, SeenDeployment, SeenPod};
 use availability::{Availability, is_refusal};
 use futures::stream::{BoxStream, SelectAll};
 use futures::{StreamExt, future};
+use index::Index;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use k8s_openapi::api::core::v1::{ConfigMap, Event as KubeEvent, Namespace, Pod, Service};
@@ -38,14 +38,13 @@ use watches::{ours, watch};
 /// What the watches have seen.
 #[derive(Debug)]
 pub struct Caches {
-    config_maps: Store<Seen<ConfigMap>>,
+    config_maps: Several<ConfigMap>,
     services: Store<Seen<Service>>,
     deployments: Store<SeenDeployment>,
     disruption_budgets: Store<Seen<PodDisruptionBudget>>,
     autoscalers: Store<Seen<HorizontalPodAutoscaler>>,
-    network_policies: Store<Seen<NetworkPolicy>>,
-    pods: Store<SeenPod>,
-    pods_of: pods::Index,
+    network_policies: Several<NetworkPolicy>,
+    pods: Several<Pod, PodState>,
     service_monitors: Optional<ServiceMonitor>,
     prometheus_rules: Optional<PrometheusRule>,
     prometheuses: Store<SeenPrometheus>,
@@ -53,6 +52,28 @@ pub struct Caches {
     namespaces: Store<Seen<Namespace, Labels>>,
     /// Of what is of use and not needed.
     first_answers: [FirstAnswer; 3],
+}
+
+/// A kind of which a ModelService may have several objects.
+#[derive(Debug)]
+struct Several<K: Resource<DynamicType = ()> + 'static, D: 'static = ()> {
+    store: Store<Seen<K, D>>,
+    index: Index,
+}
+
+impl<K, D> Several<K, D>
+where
+    K: Resource<DynamicType = ()> + Clone + 'static,
+    D: Clone + 'static,
+{
+    /// Those of a ModelService, by name.
+    fn of(&self, namespace: &str, service: &str) -> Vec<Arc<Seen<K, D>>> {
+        let names = self.index.of(namespace, service).into_iter();
+        let found = names.filter_map(|name| find(&self.store, namespace, &name));
+        found
+            .filter(|seen| seen.service.as_deref() == Some(service))
+            .collect()
+    }
 }
 
 /// A kind that the API server may not know.
@@ -77,12 +98,11 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub fn start(source: &Source) -> (Caches, Triggers, AllTriggers) {
     let mut triggers = SelectAll::new();
     let mut all = SelectAll::new();
-    let (pods, pods_of) = pods(source, &mut triggers);
     let (prometheuses, prometheuses_known) = prometheuses(source, &mut all);
     let (rejections, rejections_known) = rejections(source, &mut triggers);
     let (namespaces, namespaces_known) = namespaces(source, &mut all);
     let caches = Caches {
-        config_maps: metadata(source, &mut triggers),
+        config_maps: several::<Metadata<ConfigMap>, ConfigMap, ()>(source, &mut triggers),
         services: metadata(source, &mut triggers),
         deployments: keep::<ReadDeployment, Deployment, Rollout>(
             source,
@@ -92,9 +112,11 @@ pub fn start(source: &Source) -> (Caches, Triggers, AllTriggers) {
         ),
         disruption_budgets: metadata(source, &mut triggers),
         autoscalers: metadata(source, &mut triggers),
-        network_policies: metadata(source, &mut triggers),
-        pods,
-        pods_of,
+        network_policies: several::<Metadata<NetworkPolicy>, NetworkPolicy, ()>(
+            source,
+            &mut triggers,
+        ),
+        pods: several::<ReadPod, Pod, PodState>(source, &mut triggers),
         service_monitors: optional(source, &mut triggers, &mut all),
         prometheus_rules: optional(source, &mut triggers, &mut all),
         prometheuses,
@@ -129,12 +151,17 @@ where
     keep::<Metadata<K>, K, ()>(source, ours(), triggers, |_| {})
 }
 
-fn pods(source: &Source, triggers: &mut Triggers) -> (Store<SeenPod>, pods::Index) {
-    let index = pods::Index::default();
+fn several<O, K, D>(source: &Source, triggers: &mut Triggers) -> Several<K, D>
+where
+    O: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + 'static,
+    K: Resource<DynamicType = ()> + Clone + 'static,
+    D: Details<O> + Clone + Send + Sync + 'static,
+{
+    let index = Index::default();
     let noted = index.clone();
     let note = move |answer: &_| noted.note(answer);
-    let store = keep::<ReadPod, Pod, PodState>(source, ours(), triggers, note);
-    (store, index)
+    let store = keep::<O, K, D>(source, ours(), triggers, note);
+    Several { store, index }
 }
 
 fn optional<K>(source: &Source, triggers: &mut Triggers, all: &mut AllTriggers) -> Optional<K>
@@ -208,13 +235,13 @@ impl Caches {
     /// To be called once: kube's stores wake only the last of several waiters.
     pub async fn wait_until_ready(&self) {
         // An error says that a watch ended, which none does before the process.
-        let _ = self.config_maps.wait_until_ready().await;
+        let _ = self.config_maps.store.wait_until_ready().await;
         let _ = self.services.wait_until_ready().await;
         let _ = self.deployments.wait_until_ready().await;
         let _ = self.disruption_budgets.wait_until_ready().await;
         let _ = self.autoscalers.wait_until_ready().await;
-        let _ = self.network_policies.wait_until_ready().await;
-        let _ = self.pods.wait_until_ready().await;
+        let _ = self.network_policies.store.wait_until_ready().await;
+        let _ = self.pods.store.wait_until_ready().await;
         while !(self.service_monitors.availability.is_known()
             && self.prometheus_rules.availability.is_known())
         {
@@ -262,27 +289,21 @@ impl Caches {
 
     /// The children of a ModelService that the watches have seen.
     pub fn live(&self, namespace: &str, name: &str) -> Live {
-        let config = meta::config_name(name);
-        let dashboard = meta::dashboard_name(name);
         Live {
-            config_map: find(&self.config_maps, namespace, &config),
+            config_maps: self.config_maps.of(namespace, name),
             service: find(&self.services, namespace, name),
             deployment: find(&self.deployments, namespace, name),
             disruption_budget: find(&self.disruption_budgets, namespace, name),
             autoscaler: find(&self.autoscalers, namespace, name),
-            network_policy: find(&self.network_policies, namespace, name),
+            network_policies: self.network_policies.of(namespace, name),
             service_monitor: find(&self.service_monitors.store, namespace, name),
             prometheus_rule: find(&self.prometheus_rules.store, namespace, name),
-            dashboard: find(&self.config_maps, namespace, &dashboard),
         }
     }
 
     /// The pods of a ModelService that the watch has seen.
     pub fn pods(&self, namespace: &str, name: &str) -> Vec<Arc<SeenPod>> {
-        let names = self.pods_of.of(namespace, name).into_iter();
-        let pods = names.filter_map(|pod| find(&self.pods, namespace, &pod));
-        pods.filter(|pod| pod.service.as_deref() == Some(name))
-            .collect()
+        self.pods.of(namespace, name)
     }
 }
 

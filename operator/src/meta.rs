@@ -20,9 +20,15 @@ pub fn name(id: &Identity) -> String {
     id.name.clone()
 }
 
-/// Name of the ConfigMap with the server's configuration, of the ModelService of this name.
-pub fn config_name(service: &str) -> String {
-    format!("{service}-config")
+/// Name of what belongs to one configuration of the ModelService of this name: of its ConfigMap, and of
+/// the NetworkPolicy that lets its pods fetch their model. `hash` is the configuration's own.
+pub fn config_name(service: &str, hash: &str) -> String {
+    format!("{service}-config-{hash}")
+}
+
+/// Label of a pod with the hash of its configuration.
+pub fn config_label() -> String {
+    key("config-hash")
 }
 
 /// Name of the ConfigMap with the dashboard, of the ModelService of this name.
@@ -102,9 +108,11 @@ mod tests {
     use super::*;
     use std::collections::HashSet;
 
+    const HASH: &str = "0123456789";
+
     /// Names that are as alike as possible: of a few parts, with and without what children add.
     fn alike() -> Vec<String> {
-        let parts = ["a", "b", "config", "dashboard", "metrics"];
+        let parts = ["a", "config", "dashboard", "metrics", HASH];
         let pairs = parts.iter().flat_map(|a| parts.map(|b| format!("{a}-{b}")));
         let triples = pairs
             .clone()
@@ -125,7 +133,7 @@ mod tests {
                     owner: None,
                 };
                 assert!(uids.insert(dashboard_uid(&id)), "{id:?}");
-                for map in [config_name(name), dashboard_name(name)] {
+                for map in [config_name(name, HASH), dashboard_name(name)] {
                     assert!(config_maps.insert((namespace, map)), "{id:?}");
                 }
             }

@@ -17,6 +17,7 @@ pub use service::url;
 
 use crate::plan::Plan;
 use crate::prometheus_operator::{PrometheusRule, ServiceMonitor};
+use config_map::Configuration;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use k8s_openapi::api::core::v1::{ConfigMap, Service};
@@ -40,6 +41,8 @@ pub struct Children<S: Stage> {
     pub autoscaler: S::Child<HorizontalPodAutoscaler>,
     /// Who may talk to the pods.
     pub network_policy: S::Child<NetworkPolicy>,
+    /// Whom the pods of this configuration may talk to.
+    pub egress_policy: S::Child<NetworkPolicy>,
     /// How Prometheus finds the pods.
     pub service_monitor: S::Child<ServiceMonitor>,
     /// Recording rules and alerts.
@@ -64,21 +67,21 @@ impl Stage for Rendered {
 
 /// Renders every child of a plan.
 pub fn render(plan: &Plan) -> Children<Rendered> {
-    let config_map = config_map::render(plan);
+    let configuration = Configuration::of(plan);
+    let network = plan.network.as_ref();
     let monitoring = plan.monitoring.as_ref();
     Children {
-        deployment: Some(deployment::render(plan, &config_map)),
-        config_map: Some(config_map),
+        config_map: Some(config_map::render(plan, &configuration)),
+        deployment: Some(deployment::render(plan, &configuration)),
         service: Some(service::render(&plan.id)),
         disruption_budget: disruption_budget::render(plan),
         autoscaler: plan
             .autoscaling
             .as_ref()
             .map(|a| autoscaler::render(&plan.id, a)),
-        network_policy: plan
-            .network
-            .as_ref()
-            .map(|n| network_policy::render(&plan.id, n)),
+        network_policy: network.map(|n| network_policy::render(&plan.id, n)),
+        egress_policy: network
+            .and_then(|n| network_policy::egress(&plan.id, &configuration, &n.destinations)),
         service_monitor: monitoring.map(|m| service_monitor::render(&plan.id, &m.scrape)),
         prometheus_rule: monitoring.map(|m| rules::render(plan, m)),
         dashboard: monitoring

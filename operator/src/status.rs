@@ -437,6 +437,7 @@ mod tests {
             disruption_budget: Outcome::Unchanged,
             autoscaler: Outcome::Absent,
             network_policy: Outcome::Unchanged,
+            egress_policy: Outcome::Absent,
             service_monitor: Outcome::Unchanged,
             prometheus_rule: Outcome::Unchanged,
             dashboard: Outcome::Unchanged,

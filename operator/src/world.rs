@@ -56,8 +56,8 @@ pub type LiveChild<K> = Option<Arc<Seen<K>>>;
 /// The children that exist and carry our label.
 #[derive(Debug, Clone, Default, Hash)]
 pub struct Live {
-    /// The server's configuration.
-    pub config_map: LiveChild<ConfigMap>,
+    /// Those of the configurations of this spec and of earlier ones, and the dashboard's; by name.
+    pub config_maps: Vec<Arc<Seen<ConfigMap>>>,
     /// The Service.
     pub service: LiveChild<Service>,
     /// The Deployment, with its status.
@@ -66,14 +66,18 @@ pub struct Live {
     pub disruption_budget: LiveChild<PodDisruptionBudget>,
     /// The HorizontalPodAutoscaler.
     pub autoscaler: LiveChild<HorizontalPodAutoscaler>,
-    /// The NetworkPolicy.
-    pub network_policy: LiveChild<NetworkPolicy>,
+    /// That of all pods, and those of configurations; by name.
+    pub network_policies: Vec<Arc<Seen<NetworkPolicy>>>,
     /// The ServiceMonitor.
     pub service_monitor: LiveChild<ServiceMonitor>,
     /// The PrometheusRule.
     pub prometheus_rule: LiveChild<PrometheusRule>,
-    /// The dashboard's ConfigMap.
-    pub dashboard: LiveChild<ConfigMap>,
+}
+
+/// The object of this name.
+pub fn named<'a, K>(objects: &'a [Arc<Seen<K>>], name: &str) -> Option<&'a Seen<K>> {
+    let mut objects = objects.iter().map(Arc::as_ref);
+    objects.find(|seen| *seen.name == *name)
 }
 
 /// Which optional kinds the API server knows.

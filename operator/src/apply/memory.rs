@@ -34,6 +34,13 @@ impl Memory {
         children.insert(hash_of(&(kind, name)), known);
     }
 
+    /// Forgets a child.
+    pub(super) fn forget(&self, uid: &str, kind: &str, name: &str) {
+        if let Some(children) = self.children().get_mut(uid) {
+            children.remove(&hash_of(&(kind, name)));
+        }
+    }
+
     /// Forgets the ModelServices whose UID does not pass.
     pub(super) fn retain(&self, living: impl Fn(&str) -> bool) {
         self.children().retain(|uid, _| living(uid));

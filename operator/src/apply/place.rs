@@ -25,6 +25,10 @@ impl<K: Child> Place<'_, K> {
         memory.note(self.owner.uid, &K::kind(&()), self.name, known);
     }
 
+    pub(super) fn forget(&self, memory: &Memory) {
+        memory.forget(self.owner.uid, &K::kind(&()), self.name);
+    }
+
     /// Whether nothing of ours can be here though the caches, which hold only what carries our label,
     /// do not know it: it was looked up and not found, or all was well once.
     pub(super) fn is_known_to_be_absent(&self, memory: &Memory) -> bool {

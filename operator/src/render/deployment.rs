@@ -1,3 +1,4 @@
+use super::config_map::Configuration;
 use crate::meta;
 use crate::plan::{Identity, ModelVolume, Plan, SecretKey, SourceSecret};
 use contract::endpoints::{ADMIN, CONFIG_DIR, CONFIG_FILE, LIVEZ, MODEL_DIR, PORTS, READYZ};
@@ -5,7 +6,7 @@ use k8s_openapi::api::apps::v1::{
     Deployment, DeploymentSpec, DeploymentStrategy, RollingUpdateDeployment,
 };
 use k8s_openapi::api::core::v1::{
-    Capabilities, ConfigMap, ConfigMapVolumeSource, Container, ContainerPort, HTTPGetAction,
+    Capabilities, ConfigMapVolumeSource, Container, ContainerPort, HTTPGetAction,
     ImageVolumeSource, KeyToPath, Lifecycle, LifecycleHandler, PersistentVolumeClaimVolumeSource,
     PodSecurityContext, PodSpec, PodTemplateSpec, Probe, SeccompProfile, SecretVolumeSource,
     SecurityContext, SleepAction, TopologySpreadConstraint, Volume, VolumeMount,
@@ -42,7 +43,7 @@ fn progress_seconds(plan: &Plan) -> u32 {
 }
 
 /// The pods.
-pub(super) fn render(plan: &Plan, config: &ConfigMap) -> Deployment {
+pub(super) fn render(plan: &Plan, configuration: &Configuration) -> Deployment {
     Deployment {
         metadata: ObjectMeta {
             // An autoscaler may just have changed the number: then nothing is written.
@@ -56,8 +57,8 @@ pub(super) fn render(plan: &Plan, config: &ConfigMap) -> Deployment {
             progress_deadline_seconds: i32::try_from(progress_seconds(plan)).ok(),
             revision_history_limit: Some(3),
             template: PodTemplateSpec {
-                metadata: Some(pod_metadata(&plan.id, config)),
-                spec: Some(pod(plan)),
+                metadata: Some(pod_metadata(&plan.id, &configuration.hash)),
+                spec: Some(pod(plan, &configuration.name)),
             },
             ..DeploymentSpec::default()
         }),
@@ -76,30 +77,21 @@ fn strategy() -> DeploymentStrategy {
     }
 }
 
-/// The configuration's hash on the pods: a changed configuration rolls them.
-fn pod_metadata(id: &Identity, config: &ConfigMap) -> ObjectMeta {
-    let text = config
-        .data
-        .iter()
-        .flat_map(|data| data.values())
-        .fold(String::new(), |all, one| all + one);
+/// The configuration's hash on the pods, by which its NetworkPolicy selects them.
+fn pod_metadata(id: &Identity, config_hash: &str) -> ObjectMeta {
+    let mut labels = meta::labels(id);
+    labels.insert(meta::config_label(), config_hash.to_owned());
     ObjectMeta {
-        labels: Some(meta::labels(id)),
-        annotations: Some(BTreeMap::from([
-            (
-                meta::key("config-hash"),
-                meta::sha256_hex(text.as_bytes())[..16].to_owned(),
-            ),
-            (
-                "kubectl.kubernetes.io/default-container".to_owned(),
-                CONTAINER.to_owned(),
-            ),
-        ])),
+        labels: Some(labels),
+        annotations: Some(BTreeMap::from([(
+            "kubectl.kubernetes.io/default-container".to_owned(),
+            CONTAINER.to_owned(),
+        )])),
         ..ObjectMeta::default()
     }
 }
 
-fn pod(plan: &Plan) -> PodSpec {
+fn pod(plan: &Plan, config_map: &str) -> PodSpec {
     PodSpec {
         automount_service_account_token: Some(false),
         enable_service_links: Some(false),
@@ -117,7 +109,7 @@ fn pod(plan: &Plan) -> PodSpec {
         }),
         topology_spread_constraints: Some(SPREAD.map(|over| spread(&plan.id, over)).to_vec()),
         containers: vec![container(plan)],
-        volumes: Some(volumes(plan)),
+        volumes: Some(volumes(plan, config_map)),
         ..PodSpec::default()
     }
 }
@@ -217,11 +209,12 @@ const SOURCE_VOLUME: &str = "source";
 /// Nobody writes, and besides root only the server's group reads.
 const SECRET_MODE: i32 = 0o440;
 
-fn volumes(plan: &Plan) -> Vec<Volume> {
+/// A changed configuration is another ConfigMap, which rolls the pods.
+fn volumes(plan: &Plan, config_map: &str) -> Vec<Volume> {
     let config = Volume {
         name: CONFIG_VOLUME.to_owned(),
         config_map: Some(ConfigMapVolumeSource {
-            name: meta::config_name(&plan.id.name),
+            name: config_map.to_owned(),
             ..ConfigMapVolumeSource::default()
         }),
         ..Volume::default()

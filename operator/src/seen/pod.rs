@@ -1,6 +1,7 @@
 //! Of a pod only how it is, and where.
 
 use super::{Details, Part};
+use crate::meta;
 use crate::render::CONTAINER;
 use k8s_openapi::api::core::v1::{
     ContainerState, ContainerStateTerminated, ContainerStatus, Pod, PodStatus,
@@ -15,6 +16,8 @@ pub type ReadPod = Part<Pod, IgnoredAny, PodStatus>;
 /// How a pod is, and where.
 #[derive(Debug, Clone, Hash)]
 pub struct PodState {
+    /// Hash of its configuration, unless it has ended.
+    pub config: Option<Box<str>>,
     /// When it was made.
     pub created: Option<Timestamp>,
     /// Whether it ended, or is about to.
@@ -68,7 +71,10 @@ impl Details<ReadPod> for PodState {
         let mut containers = containers.into_iter().flatten();
         let server = containers.find(|container| container.name == CONTAINER);
         let unscheduled = condition("PodScheduled", "False");
+        let labels = pod.metadata.labels.as_ref();
+        let config = labels.and_then(|labels| labels.get(&meta::config_label()));
         Self {
+            config: config.filter(|_| !ended).map(|hash| hash.as_str().into()),
             created: pod.metadata.creation_timestamp.as_ref().map(|time| time.0),
             over: ended || pod.metadata.deletion_timestamp.is_some(),
             ready: condition("Ready", "True").is_some(),

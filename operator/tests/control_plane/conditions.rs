@@ -1,8 +1,12 @@
 //! What users read when something is wrong, and that mending it heals.
 
 use crate::cluster::Cluster;
-use crate::kubectl::condition;
+use crate::installed::PATIENCE;
+use crate::kubectl::{condition, eventually};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::thread::sleep;
+use std::time::Duration;
 
 const SPEC: &str = "{model: {source: {builtin: {name: diabetes}}}}";
 
@@ -161,6 +165,69 @@ fn a_wrong_checksum_never_reaches_the_running_pods_and_reverting_heals() {
     cluster.wait_condition("Ready", "True", "Available");
 }
 
+/// Kinds and names of what belongs to configurations.
+fn of_configurations(cluster: &Cluster) -> BTreeSet<String> {
+    let list = cluster.kubectl(&["get", "configmaps,networkpolicies", "-o", "name"]);
+    let all = list.unwrap();
+    let ours = all.lines().filter(|name| name.contains("/churn-config-"));
+    ours.map(str::to_owned).collect()
+}
+
+/// Name of the configuration that new pods get.
+fn mounted(deployment: &Value) -> String {
+    let volume = &deployment["spec"]["template"]["spec"]["volumes"][0];
+    volume["configMap"]["name"].as_str().unwrap().to_owned()
+}
+
+#[test]
+#[ignore = "needs a control plane: make test-control-plane"]
+fn what_pods_were_made_with_stays_until_all_pods_are_of_the_new_spec() {
+    let cluster = Cluster::shared("earlier");
+    let serve = |source: &str| {
+        let model = format!("{{source: {source}, sha256: {}}}", "a".repeat(64));
+        cluster.serve(&format!("{{model: {model}}}")).unwrap();
+    };
+    let belonging = |config: &str, kinds: &[&str]| {
+        let names = kinds.iter().map(|kind| format!("{kind}/{config}"));
+        names.collect::<BTreeSet<_>>()
+    };
+    let both = ["configmap", "networkpolicy.networking.k8s.io"];
+    serve("{http: {url: 'http://models/a'}}");
+    let first = mounted(&cluster.wait("deployment", "churn", |_| true));
+    cluster.wait("modelservice", "churn", |ms| ms["status"]["replicas"] == 1);
+    cluster.pods_say(&answering());
+    cluster.wait_condition("Ready", "True", "Available");
+    assert_eq!(of_configurations(&cluster), belonging(&first, &both));
+    // Two that do not get anywhere, the last of which asks nobody for its model.
+    serve("{http: {url: 'http://elsewhere/a'}}");
+    let is_second = |deployment: &Value| mounted(deployment) != first;
+    let second = mounted(&cluster.wait("deployment", "churn", is_second));
+    serve("{persistentVolumeClaim: {claimName: models, path: a}}");
+    let is_third = |deployment: &Value| ![&first, &second].contains(&&mounted(deployment));
+    let third = mounted(&cluster.wait("deployment", "churn", is_third));
+    let rest = belonging(&third, &both[..1]);
+    let all = [belonging(&first, &both), belonging(&second, &both)];
+    let all = all.into_iter().flatten().chain(rest.clone()).collect();
+    cluster.wait("deployment", "churn", |deployment| {
+        deployment["status"]["updatedReplicas"] == 1
+    });
+    // Whatever has the operator look again.
+    let touch = ["annotate", "modelservice", "churn", "touched=1"];
+    cluster.kubectl(&touch).unwrap();
+    sleep(Duration::from_secs(3));
+    assert_eq!(of_configurations(&cluster), all);
+    cluster.pods_say(&answering());
+    cluster.wait_condition("Ready", "True", "Available");
+    eventually("what no pod needs to go", PATIENCE, || {
+        let there = of_configurations(&cluster);
+        if there == rest {
+            Ok(())
+        } else {
+            Err(Some(json!(there)))
+        }
+    });
+}
+
 #[test]
 #[ignore = "needs a control plane: make test-control-plane"]
 fn a_changed_model_rolls_the_pods() {
@@ -177,7 +244,7 @@ fn a_changed_model_rolls_the_pods() {
         .serve("{model: {source: {configMap: {name: models, key: churn.json}}}}")
         .unwrap();
     let hash = |d: &Value| {
-        d["spec"]["template"]["metadata"]["annotations"]["modelservice.dev/config-hash"].clone()
+        d["spec"]["template"]["metadata"]["labels"]["modelservice.dev/config-hash"].clone()
     };
     let before = hash(&cluster.wait("deployment", "churn", |_| true));
     cluster

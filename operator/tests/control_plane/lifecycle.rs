@@ -1,16 +1,16 @@
 //! From apply to delete: what is made, kept, repaired, scaled and taken away.
 
 use crate::audit_log;
-use crate::cluster::{Cluster, account, while_stopped};
+use crate::cluster::{Cluster, account, model_service, while_stopped};
+use crate::configuration::config_map_of;
 use crate::installed::PATIENCE;
 use crate::kubectl::eventually;
 use serde_json::{Value, json};
 use std::time::Duration;
 
 const SPEC: &str = "{model: {source: {builtin: {name: diabetes}}}}";
-/// Kind and name of what serves, of a ModelService named `churn` with one pod.
-const SERVING: [(&str, &str); 4] = [
-    ("configmap", "churn-config"),
+/// Kind and name of what serves, of a ModelService named `churn` with one pod, but for its configuration.
+const SERVING: [(&str, &str); 3] = [
     ("service", "churn"),
     ("deployment", "churn"),
     ("networkpolicy", "churn"),
@@ -22,14 +22,21 @@ pub(crate) const MONITORING: [(&str, &str); 3] = [
     ("configmap", "churn-dashboard"),
 ];
 
+/// Name of the ConfigMap with the configuration of [`SPEC`].
+fn configuration() -> String {
+    config_map_of(&model_service("churn", SPEC))
+}
+
 /// All of them.
-pub(crate) fn children() -> impl Iterator<Item = (&'static str, &'static str)> {
-    SERVING.into_iter().chain(MONITORING)
+fn children() -> impl Iterator<Item = (&'static str, String)> {
+    let named = SERVING.into_iter().chain(MONITORING);
+    let named = named.map(|(kind, name)| (kind, name.to_owned()));
+    std::iter::once(("configmap", configuration())).chain(named)
 }
 
 fn wait_for_children(cluster: &Cluster) {
     for (kind, name) in children() {
-        cluster.wait(kind, name, |_| true);
+        cluster.wait(kind, &name, |_| true);
     }
 }
 
@@ -40,7 +47,7 @@ fn one_apply_makes_every_child_and_one_delete_takes_them_all() {
     cluster.serve(SPEC).unwrap();
     let uid = cluster.wait("modelservice", "churn", |_| true)["metadata"]["uid"].clone();
     for (kind, name) in children() {
-        let child = cluster.wait(kind, name, |_| true);
+        let child = cluster.wait(kind, &name, |_| true);
         let owner = &child["metadata"]["ownerReferences"][0];
         assert_eq!(
             (&owner["uid"], &owner["controller"]),
@@ -65,7 +72,7 @@ fn one_apply_makes_every_child_and_one_delete_takes_them_all() {
         .kubectl(&["delete", "modelservice", "churn"])
         .unwrap();
     for (kind, name) in children() {
-        cluster.wait_gone(kind, name);
+        cluster.wait_gone(kind, &name);
     }
 }
 
@@ -119,9 +126,9 @@ fn a_deleted_child_comes_back() {
     cluster.serve(SPEC).unwrap();
     wait_for_children(&cluster);
     for (kind, name) in children() {
-        let uid = cluster.get(kind, name).unwrap()["metadata"]["uid"].clone();
-        cluster.kubectl(&["delete", kind, name]).unwrap();
-        cluster.wait(kind, name, |child| child["metadata"]["uid"] != uid);
+        let uid = cluster.get(kind, &name).unwrap()["metadata"]["uid"].clone();
+        cluster.kubectl(&["delete", kind, &name]).unwrap();
+        cluster.wait(kind, &name, |child| child["metadata"]["uid"] != uid);
     }
 }
 
@@ -165,14 +172,15 @@ fn an_object_of_somebody_else_is_left_alone_and_named() {
 #[ignore = "needs a control plane: make test-control-plane"]
 fn no_pod_runs_under_a_configuration_that_somebody_else_wrote() {
     let cluster = Cluster::shared("foreign-config");
+    let config_map = configuration();
     cluster
-        .apply("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: churn-config}\ndata: {server.json: '{}'}\n")
+        .apply(&format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {config_map}}}\ndata: {{server.json: '{{}}'}}\n"))
         .unwrap();
     cluster.serve(SPEC).unwrap();
     cluster.wait_condition("Ready", "False", "NameConflict");
     assert_eq!(cluster.get("deployment", "churn"), None);
     cluster
-        .kubectl(&["delete", "configmap", "churn-config"])
+        .kubectl(&["delete", "configmap", &config_map])
         .unwrap();
     cluster.wait("deployment", "churn", |_| true);
 }

@@ -12,6 +12,8 @@
 mod audit_log;
 mod cluster;
 mod conditions;
+#[path = "../support/configuration.rs"]
+mod configuration;
 mod election;
 #[path = "../support/installed.rs"]
 mod installed;
@@ -22,5 +24,7 @@ mod monitoring_kinds;
 mod rights;
 mod scaling;
 mod schema;
+#[path = "../support/settings.rs"]
+mod settings;
 mod tenants;
 mod webhooks;

@@ -3,7 +3,7 @@
 use crate::audit_log;
 use crate::cluster::{Cluster, account, while_told};
 use crate::installed::{chart, install_monitoring_kind};
-use crate::lifecycle::{MONITORING, children};
+use crate::lifecycle::MONITORING;
 use serde_json::Value;
 use std::collections::BTreeSet;
 
@@ -90,7 +90,7 @@ fn the_operator_has_no_right_that_it_does_not_use() {
             "{{{model}, autoscaling: {{minReplicas: 2, maxReplicas: 3}}}}"
         ))
         .unwrap();
-    for (kind, name) in children().chain(SCALING) {
+    for (kind, name) in MONITORING.into_iter().chain(SCALING) {
         cluster.wait(kind, name, |_| true);
     }
     cluster

@@ -1,7 +1,8 @@
 //! What users read when a model or an image is wrong, while what ran keeps running.
 
-use crate::cluster::{Cluster, helm_upgrade};
-use serde_json::json;
+use crate::cluster::{Cluster, PATIENCE, helm_upgrade};
+use crate::kubectl::eventually;
+use serde_json::{Value, json};
 
 const SPEC: &str = "{model: {source: {builtin: {name: diabetes}}}}";
 
@@ -41,6 +42,49 @@ fn a_wrong_checksum_is_named_while_the_old_pods_serve_and_reverting_heals() {
         ])
         .unwrap();
     cluster.wait_ready("diabetes");
+}
+
+/// Hash of the configuration that a pod was made with.
+fn configuration(pod: &Value) -> &Value {
+    &pod["metadata"]["labels"]["modelservice.dev/config-hash"]
+}
+
+#[test]
+#[ignore = "needs a cluster: make test-end-to-end"]
+fn an_old_pod_that_goes_while_a_new_spec_cannot_work_is_replaced_by_one_that_serves() {
+    let cluster = Cluster::shared("e2e-earlier");
+    let serve = |model: &str| {
+        let model = format!("{{source: {{builtin: {{name: diabetes}}}}, {model}}}");
+        cluster.serve("diabetes", &format!("{{model: {model}, replicas: 2}}"));
+    };
+    serve("version: good");
+    cluster.wait_ready("diabetes");
+    let old = cluster.pods("diabetes").remove(0);
+    serve(&format!("version: bad, sha256: {}", "a".repeat(64)));
+    cluster.wait_condition("diabetes", "Ready", "False", "ChecksumMismatch");
+    let victim = old["metadata"]["name"].as_str().unwrap();
+    cluster.kubectl(&["delete", "pod", victim]).unwrap();
+    eventually("a pod in its place", PATIENCE, || {
+        let pods = cluster.pods("diabetes");
+        let is_old = |pod: &&Value| configuration(pod) == configuration(&old);
+        let is_ready = |pod: &&Value| pod["status"]["containerStatuses"][0]["ready"] == true;
+        match pods.iter().filter(is_old).filter(is_ready).count() {
+            2 => Ok(()),
+            _ => Err(Some(json!(pods))),
+        }
+    });
+    answers(&cluster);
+    serve("version: better, sha256: null");
+    cluster.wait_ready("diabetes");
+    let ours = "app.kubernetes.io/instance=diabetes";
+    eventually("earlier configurations to go", PATIENCE, || {
+        let list = ["get", "configmaps", "-l", ours, "-o", "name"];
+        let there = cluster.kubectl(&list).unwrap();
+        match there.matches("/diabetes-config-").count() {
+            1 => Ok(()),
+            _ => Err(Some(json!(there))),
+        }
+    });
 }
 
 #[test]

@@ -5,7 +5,7 @@ use crate::kubectl::{eventually, kubectl};
 use contract::endpoints::{ADMIN, GRPC, HTTP};
 use serde_json::Value;
 
-const SPEC: &str = "{model: {source: {builtin: {name: diabetes}}}}";
+const BUILTIN: &str = "{builtin: {name: diabetes}}";
 
 /// Enforces NetworkPolicies on the node until dropped.
 struct Enforcement {
@@ -93,7 +93,7 @@ impl Peer {
 #[ignore = "needs a cluster: make test-end-to-end"]
 fn models_are_asked_by_whom_they_should_be_and_ask_nobody() {
     let cluster = Cluster::alone("e2e-policies");
-    cluster.serve("diabetes", SPEC);
+    cluster.serve("diabetes", &format!("{{model: {{source: {BUILTIN}}}}}"));
     cluster.wait_ready("diabetes");
     let instance = "app.kubernetes.io/instance=diabetes";
     let model = Peer::new(&cluster.namespace, instance);
@@ -119,4 +119,41 @@ fn models_are_asked_by_whom_they_should_be_and_ask_nobody() {
     // Monitored and asked as before.
     let row = &crate::served::rows("diabetes.csv", "Outcome")[0];
     cluster.post("diabetes", "/predict", row).unwrap();
+    pods_ask_whom_their_own_spec_names(&cluster, &dns);
+}
+
+/// Also those that come while another spec, which names nobody, cannot work.
+fn pods_ask_whom_their_own_spec_names(cluster: &Cluster, dns: &Peer) {
+    let tracing = "{tracing: {endpoint: 'http://collector.kube-system.svc:4318'}}";
+    let traced = format!("{{model: {{source: {BUILTIN}}}, monitoring: {tracing}}}");
+    cluster.serve("diabetes", &traced);
+    cluster.wait_ready("diabetes");
+    let pod = |at: usize| cluster.pods("diabetes").remove(at);
+    eventually("one pod", PATIENCE, || match cluster.pods("diabetes") {
+        pods if pods.len() == 1 => Ok(()),
+        pods => Err(Some(pods.into())),
+    });
+    let label = "modelservice.dev/config-hash";
+    let hash = pod(0)["metadata"]["labels"][label].clone();
+    let label = format!("{label}={}", hash.as_str().unwrap());
+    let asks = || {
+        let model = Peer::new(&cluster.namespace, &label);
+        eventually("its way to be open", PATIENCE, || {
+            model.reaches(dns, 9153).then_some(()).ok_or(None)
+        });
+    };
+    asks();
+    let sha256 = "a".repeat(64);
+    let wrong = format!("{{model: {{source: {BUILTIN}, sha256: {sha256}}}, monitoring: null}}");
+    cluster.serve("diabetes", &wrong);
+    cluster.wait_condition("diabetes", "Ready", "False", "ChecksumMismatch");
+    asks();
+    let delete = ["delete", "pods", "-l", &label];
+    cluster.kubectl(&delete).unwrap();
+    let ready = ["wait", "--for=condition=Ready", "pods", "-l", &label];
+    eventually("a pod in its place", PATIENCE, || {
+        let waited = cluster.kubectl(&ready);
+        waited.map_err(|said| Some(said.into()))
+    });
+    asks();
 }

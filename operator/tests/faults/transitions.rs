@@ -66,10 +66,16 @@ fn random(random: &mut Rng) -> Value {
     spec
 }
 
-/// What the spec decides of a state, and history does not: how far pods have come it does not, and
-/// under autoscaling not how many there are.
+/// What the spec decides of a state, and history does not: how far pods have come it does not, under
+/// autoscaling not how many there are, and not what belongs to earlier configurations, which stays while
+/// pods may need it.
 fn decided(state: &State, spec: &Value) -> State {
     let mut state = state.clone();
+    let mounted = state.get(&("deployments".to_owned(), "churn".to_owned()));
+    let mounted = mounted.map(|deployment| mounted_by(deployment).to_owned());
+    state.retain(|(_, name), _| {
+        !name.starts_with("churn-config-") || mounted.as_deref() == Some(name.as_str())
+    });
     for ((plural, _), object) in &mut state {
         match plural.as_str() {
             "modelservices" => drop(object.as_object_mut().unwrap().remove("status")),
@@ -80,6 +86,12 @@ fn decided(state: &State, spec: &Value) -> State {
         }
     }
     state
+}
+
+/// Name of the configuration of new pods.
+fn mounted_by(deployment: &Value) -> &str {
+    let volume = &deployment["spec"]["template"]["spec"]["volumes"][0];
+    volume["configMap"]["name"].as_str().unwrap()
 }
 
 /// Whether the operator has made anything of a spec: if it cannot work, nothing is.

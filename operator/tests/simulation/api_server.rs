@@ -129,7 +129,7 @@ impl ApiServer {
             }
             (&Method::DELETE, _) => {
                 let uid = body["preconditions"].get("uid");
-                Ok((200, self.change(|objects| objects.delete(&key, uid))?))
+                Ok((200, self.change(|objects| objects.give_up(&key, uid))?))
             }
             _ => panic!("{method} {target:?}"),
         }

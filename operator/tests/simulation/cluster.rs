@@ -6,19 +6,21 @@ use crate::clock;
 use crate::objects::Key;
 use crate::settings::settings_of;
 use crate::weather::{Process, Weather};
+use fastrand::Rng;
 use futures::FutureExt as _;
+use futures::future::OptionFuture;
 use operator::clients::{Clients, TIMEOUTS};
 use operator::controller::Work;
 use operator::leadership::leadership;
 use operator::metrics::Metrics;
 use operator::operate::{Office, operate};
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::watch;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep, sleep_until};
 
 /// Silence of a watch after which the kubelet starts the operator anew.
 const LONGEST_SILENCE: Duration = Duration::from_secs(300);
@@ -84,15 +86,29 @@ async fn stop(weather: Arc<Weather>) {
 
 /// Plays the controllers of Kubernetes: soon after a change, pods come and go as Deployments say, and
 /// what belongs to nobody any more is taken away.
-pub(crate) async fn control(server: Arc<ApiServer>) {
+pub(crate) async fn control(server: Arc<ApiServer>, mut random: Rng) {
+    let mut rollouts = BTreeMap::new();
     loop {
-        server.changed.notified().await;
+        let ends = rollouts.values().map(|rollout: &Rollout| rollout.end);
+        let next = ends.filter(|end| *end > Instant::now()).min();
+        let next = OptionFuture::from(next.map(sleep_until));
+        tokio::select! {
+            biased;
+            () = server.changed.notified() => {}
+            Some(()) = next => {}
+        }
         sleep(Duration::from_secs(1)).await;
         for key in of(&server, "deployments") {
-            roll_out(&server, &key);
+            roll_out(&server, &key, &mut rollouts, &mut random);
         }
         collect_garbage(&server);
     }
+}
+
+/// New pods that are not ready yet.
+struct Rollout {
+    template: Value,
+    end: Instant,
 }
 
 fn of(server: &ApiServer, resource: &str) -> Vec<Key> {
@@ -100,14 +116,31 @@ fn of(server: &ApiServer, resource: &str) -> Vec<Key> {
     keys.filter(|key| key.0 == resource).collect()
 }
 
-fn roll_out(server: &ApiServer, key: &Key) {
+/// Pods of another template take a while, and until then those of the one before are there as well.
+fn roll_out(
+    server: &ApiServer,
+    key: &Key,
+    rollouts: &mut BTreeMap<Key, Rollout>,
+    random: &mut Rng,
+) {
     let Some(deployment) = server.objects().get(key).cloned() else {
         return;
     };
+    let template = &deployment["spec"]["template"];
+    let rollout = rollouts.get(key);
+    if rollout.is_none_or(|rollout| rollout.template != *template) {
+        let seconds = [0, 5, 60, 600][random.usize(..4)];
+        let end = Instant::now() + Duration::from_secs(seconds);
+        let template = template.clone();
+        rollouts.insert(key.clone(), Rollout { template, end });
+    }
+    let is_done = rollouts[key].end <= Instant::now();
     let replicas = deployment["spec"]["replicas"].as_i64().unwrap_or(1);
+    let more = i64::from(!is_done && replicas > 0);
     let status = json!({
-        "observedGeneration": deployment["metadata"]["generation"], "replicas": replicas,
-        "updatedReplicas": replicas, "readyReplicas": replicas, "availableReplicas": replicas,
+        "observedGeneration": deployment["metadata"]["generation"], "replicas": replicas + more,
+        "updatedReplicas": if is_done { replicas } else { more },
+        "readyReplicas": replicas, "availableReplicas": replicas,
     });
     if deployment["status"] != status {
         server.change(|objects| objects.edit(key, |object| object["status"] = status));

@@ -76,7 +76,8 @@ async fn play(seed: u64) -> Outcome {
         tokio::spawn(cluster::keep_running(server, weather, name))
     });
     let mut tasks: Vec<_> = operators.collect();
-    tasks.push(tokio::spawn(cluster::control(Arc::clone(&server))));
+    let controllers = cluster::control(Arc::clone(&server), random.fork());
+    tasks.push(tokio::spawn(controllers));
 
     weather.stormy.store(random.u8(..10) > 0, Ordering::Relaxed);
     let deeds = random.u32(1..30);

@@ -57,6 +57,10 @@ pub(crate) struct Objects {
     pub(crate) compacted: u64,
     /// Resources that the API server does not know.
     pub(crate) unknown: BTreeSet<String>,
+    /// Configurations that pods of each Deployment may be of.
+    mounted: BTreeMap<Key, BTreeSet<String>>,
+    /// What was taken away though a pod may have needed it.
+    pub(crate) missed: Vec<Key>,
     made: u64,
 }
 
@@ -153,6 +157,15 @@ impl Objects {
         }
     }
 
+    /// Deletes an object as the operator does, if it still is the one meant.
+    pub(crate) fn give_up(&mut self, key: &Key, uid: Option<&Value>) -> Result<Value, Refusal> {
+        let object = self.delete(key, uid)?;
+        if self.mounted.values().any(|names| names.contains(&key.2)) {
+            self.missed.push(key.clone());
+        }
+        Ok(object)
+    }
+
     /// Deletes an object, if it still is the one meant.
     pub(crate) fn delete(&mut self, key: &Key, uid: Option<&Value>) -> Result<Value, Refusal> {
         let stored = self.objects.get(key).ok_or(NOT_FOUND)?;
@@ -162,6 +175,7 @@ impl Objects {
         let Some(Stored { object, .. }) = self.objects.remove(key) else {
             return Err(NOT_FOUND);
         };
+        self.mounted.remove(key);
         let mut last = object.clone();
         self.version += 1;
         last["metadata"]["resourceVersion"] = json!(self.version.to_string());
@@ -236,6 +250,14 @@ impl Objects {
     }
 
     fn note(&mut self, key: &Key, before: Option<Value>, after: Option<Value>) {
+        if let (Some(after), "deployments") = (&after, key.0.as_str()) {
+            let mounted = self.mounted.entry(key.clone()).or_default();
+            if is_rolled_out(after) {
+                mounted.clear();
+            }
+            let volume = &after["spec"]["template"]["spec"]["volumes"][0];
+            mounted.extend(volume["configMap"]["name"].as_str().map(str::to_owned));
+        }
         // Nobody watches leases, which are written all the time.
         if key.0 == "leases" {
             return;
@@ -247,6 +269,14 @@ impl Objects {
             after,
         });
     }
+}
+
+/// Whether all pods of a Deployment are of its template.
+fn is_rolled_out(deployment: &Value) -> bool {
+    let (status, replicas) = (&deployment["status"], &deployment["spec"]["replicas"]);
+    let counts = ["replicas", "updatedReplicas", "readyReplicas"];
+    status["observedGeneration"] == deployment["metadata"]["generation"]
+        && counts.iter().all(|count| status[count] == *replicas)
 }
 
 /// Instead of the fields, a hash of what is in them: different after each write of a spec, and after each

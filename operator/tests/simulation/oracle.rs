@@ -3,7 +3,7 @@
 use crate::api_server::ApiServer;
 use crate::cluster::owner;
 use crate::objects::{Key, Objects};
-use crate::people::key_of;
+use crate::people::{CONFIGURATION, key_of};
 use crate::rendered::objects as objects_of;
 use crate::settings::settings_of;
 use k8s_openapi::api::apps::v1::Deployment;
@@ -20,7 +20,21 @@ pub(crate) fn faults(server: &ApiServer) -> Vec<String> {
     let objects = server.objects();
     let services = objects.list("modelservices");
     let faults = services.into_iter().flat_map(|ms| of_one(&objects, ms));
-    faults.collect()
+    let missed = objects.missed.iter();
+    let missed = missed.map(|key| format!("{key:?} was deleted though pods may have needed it"));
+    missed.chain(faults).collect()
+}
+
+/// Names of the configurations that ModelServices are to have by now.
+pub(crate) fn configurations(objects: &Objects) -> Vec<String> {
+    let services = objects.list("modelservices").into_iter();
+    let plans = services.filter_map(|ms| {
+        let service: ModelService = serde_json::from_value(ms.clone()).ok()?;
+        let name = ms["metadata"]["name"].as_str()?;
+        validate(&service, &world(objects, name), &settings_of(&[])).ok()
+    });
+    let config_maps = plans.filter_map(|plan| render(&plan).config_map?.metadata.name);
+    config_maps.collect()
 }
 
 fn of_one(objects: &Objects, ms: &Value) -> Vec<String> {
@@ -40,7 +54,9 @@ fn of_one(objects: &Objects, ms: &Value) -> Vec<String> {
     let keys: BTreeSet<Key> = wanted.iter().map(key_of).collect();
     let uid = ms["metadata"]["uid"].to_string();
     let surplus = objects.keys().into_iter().filter(|key| {
-        !keys.contains(key) && objects.get(key).and_then(owner).as_ref() == Some(&uid)
+        let is_its = |object: &&Value| owner(object).as_ref() == Some(&uid);
+        let found = objects.get(key).filter(is_its);
+        !keys.contains(key) && found.is_some_and(|found| !is_left_alone(key, found))
     });
     faults.extend(surplus.map(|key| format!("{key:?} is not wanted")));
     faults.extend(untrue(ms));
@@ -61,6 +77,13 @@ fn world(objects: &Objects, name: &str) -> World {
         },
         ..World::default()
     }
+}
+
+/// Whether an object belongs to an earlier configuration and somebody took the operator's label from it, by
+/// which alone it is known: it goes with its ModelService.
+fn is_left_alone(key: &Key, object: &Value) -> bool {
+    let managed_by = &object["metadata"]["labels"]["app.kubernetes.io/managed-by"];
+    key.2.contains(CONFIGURATION) && managed_by != "modelservice-operator"
 }
 
 /// How a child differs from what is wanted of it; others may have added to it.

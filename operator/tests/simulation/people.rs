@@ -2,8 +2,10 @@
 
 use crate::api_server::ApiServer;
 use crate::objects::{Key, resource};
+use crate::oracle::configurations;
 use fastrand::Rng;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::sleep;
@@ -11,8 +13,10 @@ use tokio::time::sleep;
 /// Namespace of all ModelServices.
 const NAMESPACE: &str = "ns";
 const NAMES: [&str; 3] = ["a", "b", "c"];
-const CHILDREN: [(&str, &str); 9] = [
-    ("configmaps", "-config"),
+/// What a ModelService has one of by each name, and what it has by configuration.
+const CHILDREN: [(&str, &str); 10] = [
+    ("configmaps", CONFIGURATION),
+    ("networkpolicies", CONFIGURATION),
     ("configmaps", "-dashboard"),
     ("services", ""),
     ("deployments", ""),
@@ -22,6 +26,10 @@ const CHILDREN: [(&str, &str); 9] = [
     ("servicemonitors", ""),
     ("prometheusrules", ""),
 ];
+/// Begins what the name of a configuration adds to that of its ModelService.
+pub(crate) const CONFIGURATION: &str = "-config-";
+/// Where a model is fetched from, which pods must be let do.
+const MODEL: &str = "http://models.shop.svc/model.json";
 /// Kinds that may be installed or not.
 const OPTIONAL: [&str; 2] = ["servicemonitors", "prometheusrules"];
 
@@ -45,7 +53,7 @@ fn do_something(server: &ApiServer, random: &mut Rng) {
         0..50 => serve(server, random, name),
         50..60 => drop(server.change(|objects| objects.delete(&key("modelservices", name), None))),
         60..70 => {
-            let child = child(random, name);
+            let child = child(server, random, name);
             drop(server.change(|objects| objects.delete(&child, None)));
         }
         70..82 => meddle(server, random, name),
@@ -56,9 +64,22 @@ fn do_something(server: &ApiServer, random: &mut Rng) {
     }
 }
 
-fn child(random: &mut Rng, name: &str) -> Key {
+fn child(server: &ApiServer, random: &mut Rng, name: &str) -> Key {
     let (resource, suffix) = CHILDREN[random.usize(..CHILDREN.len())];
-    key(resource, &format!("{name}{suffix}"))
+    let name = format!("{name}{suffix}");
+    if suffix != CONFIGURATION {
+        return key(resource, &name);
+    }
+    // Of this spec or an earlier one, or what this spec is about to become.
+    let objects = server.objects();
+    let there = objects.keys().into_iter().map(|(_, _, there)| there);
+    let wanted = configurations(&objects).into_iter();
+    let names: BTreeSet<_> = there
+        .chain(wanted)
+        .filter(|it| it.starts_with(&name))
+        .collect();
+    let any = random.usize(..names.len().max(1));
+    key(resource, names.iter().nth(any).unwrap_or(&name))
 }
 
 /// Makes a ModelService, or changes its spec, perhaps to one that cannot work.
@@ -78,13 +99,14 @@ fn spec(random: &mut Rng) -> Value {
         "server": {"maxBatchRows": random.u32(1..4)},
         "monitoring": {"enabled": random.u8(..4) > 0},
     });
-    match random.u8(..6) {
+    match random.u8(..7) {
         0 => spec["autoscaling"] = json!({"minReplicas": 2, "maxReplicas": 5}),
         1 => spec["monitoring"]["dashboard"] = json!({"enabled": false}),
         2 => spec["monitoring"]["scrape"] = json!({"labels": {"team": "risk"}}),
+        3 => spec["model"]["source"] = json!({"http": {"url": MODEL}}),
         // It cannot work: there is no such ConfigMap, or the limit is below the request.
-        3 => spec["model"]["source"] = json!({"configMap": {"name": "none", "key": "none"}}),
-        4 => spec["resources"] = json!({"requests": {"cpu": "2"}, "limits": {"cpu": "1"}}),
+        4 => spec["model"]["source"] = json!({"configMap": {"name": "none", "key": "none"}}),
+        5 => spec["resources"] = json!({"requests": {"cpu": "2"}, "limits": {"cpu": "1"}}),
         _ => {}
     }
     spec
@@ -92,7 +114,7 @@ fn spec(random: &mut Rng) -> Value {
 
 /// Edits what belongs to a ModelService: what is ours, and what is not.
 fn meddle(server: &ApiServer, random: &mut Rng, name: &str) {
-    let (child, what) = (child(random, name), random.u8(..5));
+    let (child, what) = (child(server, random, name), random.u8(..5));
     server.change(|objects| {
         objects.edit(&child, |object| match what {
             0 => object["metadata"]["labels"]["team"] = json!("theirs"),
@@ -106,7 +128,7 @@ fn meddle(server: &ApiServer, random: &mut Rng, name: &str) {
 /// Takes the label away by which the operator knows a child, and at once changes the spec: perhaps to
 /// one in which there is no such child.
 fn hide(server: &ApiServer, random: &mut Rng, name: &str) {
-    let child = child(random, name);
+    let child = child(server, random, name);
     server.change(|objects| {
         objects.edit(&child, |object| {
             object["metadata"]["labels"]["app.kubernetes.io/managed-by"] = json!("me");
@@ -129,7 +151,7 @@ fn wreck(object: &mut Value) {
 
 /// Makes an object of a child's name, or takes it away.
 fn stand_in_the_way(server: &ApiServer, random: &mut Rng, name: &str) {
-    let child = child(random, name);
+    let child = child(server, random, name);
     server.change(|objects| {
         let found = objects.get(&child);
         let is_theirs = found.is_some_and(|found| crate::cluster::owner(found).is_none());

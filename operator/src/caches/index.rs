@@ -1,6 +1,7 @@
-//! Which pods belong to which ModelService: without that each reconcile would look at all of them.
+//! Which objects of a kind belong to which ModelService: without that each reconcile would look at all of
+//! them.
 
-use crate::world::SeenPod;
+use crate::seen::Seen;
 use kube::runtime::watcher::{self, Event};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,16 +9,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// Namespace and name of a ModelService.
 type Service = (Box<str>, Box<str>);
 
-/// Names of pods by ModelService.
+/// Names of objects by ModelService.
 #[derive(Debug, Default)]
 struct Names(HashMap<Service, BTreeSet<Box<str>>>);
 
-/// Names of the pods that the watch has seen.
+/// Names of the objects that a watch has seen.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Index(Arc<Mutex<Seen>>);
+pub(super) struct Index(Arc<Mutex<Lists>>);
 
 #[derive(Debug, Default)]
-struct Seen {
+struct Lists {
     known: Names,
     /// Of a list that has not ended.
     listed: Names,
@@ -25,44 +26,45 @@ struct Seen {
 
 impl Index {
     /// Notes what the watch says.
-    pub(super) fn note(&self, answer: &watcher::Result<Event<SeenPod>>) {
-        let mut seen = self.seen();
+    pub(super) fn note<K, D>(&self, answer: &watcher::Result<Event<Seen<K, D>>>) {
+        let mut lists = self.lists();
         match answer {
-            Ok(Event::Init) => seen.listed = Names::default(),
-            Ok(Event::InitApply(pod)) => seen.listed.insert(pod),
-            Ok(Event::InitDone) => seen.known = std::mem::take(&mut seen.listed),
-            Ok(Event::Apply(pod)) => seen.known.insert(pod),
-            Ok(Event::Delete(pod)) => seen.known.remove(pod),
+            Ok(Event::Init) => lists.listed = Names::default(),
+            Ok(Event::InitApply(object)) => lists.listed.insert(object),
+            Ok(Event::InitDone) => lists.known = std::mem::take(&mut lists.listed),
+            Ok(Event::Apply(object)) => lists.known.insert(object),
+            Ok(Event::Delete(object)) => lists.known.remove(object),
             Err(_) => {}
         }
     }
 
-    /// Names of the pods that belong to a ModelService, or did before somebody changed their label.
+    /// Names of the objects that belong to a ModelService, or did before somebody changed their label.
     pub(super) fn of(&self, namespace: &str, service: &str) -> Vec<Box<str>> {
-        let seen = self.seen();
-        let names = seen.known.0.get(&(namespace.into(), service.into()));
+        let lists = self.lists();
+        let names = lists.known.0.get(&(namespace.into(), service.into()));
         names.into_iter().flatten().cloned().collect()
     }
 
-    fn seen(&self) -> MutexGuard<'_, Seen> {
+    fn lists(&self) -> MutexGuard<'_, Lists> {
         // A panic elsewhere cannot leave the maps half-written.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Names {
-    fn insert(&mut self, pod: &SeenPod) {
-        if let Some(service) = service(pod) {
-            self.0.entry(service).or_default().insert(pod.name.clone());
+    fn insert<K, D>(&mut self, object: &Seen<K, D>) {
+        if let Some(service) = service(object) {
+            let names = self.0.entry(service).or_default();
+            names.insert(object.name.clone());
         }
     }
 
-    fn remove(&mut self, pod: &SeenPod) {
-        let Some(service) = service(pod) else {
+    fn remove<K, D>(&mut self, object: &Seen<K, D>) {
+        let Some(service) = service(object) else {
             return;
         };
         if let Some(names) = self.0.get_mut(&service) {
-            names.remove(&pod.name);
+            names.remove(&object.name);
             if names.is_empty() {
                 self.0.remove(&service);
             }
@@ -70,14 +72,15 @@ impl Names {
     }
 }
 
-fn service(pod: &SeenPod) -> Option<Service> {
-    Some((pod.namespace.clone()?, pod.service.clone()?))
+fn service<K, D>(object: &Seen<K, D>) -> Option<Service> {
+    Some((object.namespace.clone()?, object.service.clone()?))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::seen::ReadPod;
+    use crate::world::SeenPod;
 
     fn pod(name: &str, service: &str) -> SeenPod {
         let text = format!(

@@ -1,0 +1,68 @@
+//! What belongs to configurations of earlier specs. It stays until no pod can need it: while a spec that
+//! cannot work is being rolled out, pods of the one before may have to start again.
+
+use super::memory::Known;
+use super::{Applier, Child, Owner};
+use crate::error::Error;
+use crate::meta;
+use crate::seen::Seen;
+use crate::world::World;
+use k8s_openapi::api::apps::v1::Deployment;
+use std::sync::Arc;
+
+impl Applier {
+    /// Deletes what belongs to a configuration other than that of this name, if no pod can need it.
+    pub(super) async fn sweep(
+        &self,
+        owner: Owner<'_>,
+        config: &str,
+        world: &World,
+    ) -> Result<(), Error> {
+        if !self.is_rolled_out(owner, world) {
+            return Ok(());
+        }
+        let board = meta::dashboard_name(owner.name);
+        let pods = world.pods.iter();
+        let hashes = pods.filter_map(|pod| pod.details.config.as_deref());
+        let mut kept: Vec<_> = hashes
+            .map(|hash| meta::config_name(owner.name, hash))
+            .collect();
+        kept.extend([config.to_owned(), board, owner.name.to_owned()]);
+        let live = &world.live;
+        self.delete_others(owner, &live.network_policies, &kept)
+            .await?;
+        self.delete_others(owner, &live.config_maps, &kept).await
+    }
+
+    /// Whether all pods are as the Deployment wants them that was seen, and that is as it was left: what a
+    /// stale cache says of an earlier one must not count.
+    fn is_rolled_out(&self, owner: Owner<'_>, world: &World) -> bool {
+        let Some(deployment) = &world.live.deployment else {
+            return false;
+        };
+        let place = self.place::<Deployment>(owner, owner.name);
+        let is_as_left = matches!(
+            place.known(&self.memory),
+            Some(Known::Written { live, .. }) if live == deployment.fingerprint
+        );
+        is_as_left && deployment.details.is_complete()
+    }
+
+    async fn delete_others<K: Child>(
+        &self,
+        owner: Owner<'_>,
+        live: &[Arc<Seen<K>>],
+        kept: &[String],
+    ) -> Result<(), Error> {
+        let is_earlier = |seen: &&Arc<Seen<K>>| {
+            seen.is_of(owner.uid) && !kept.iter().any(|name| **name == *seen.name)
+        };
+        for seen in live.iter().filter(is_earlier) {
+            let place = self.place::<K>(owner, &seen.name);
+            let deleted = place.delete(seen.uid.to_string()).await;
+            deleted.map_err(|source| place.failed("delete", source))?;
+            place.forget(&self.memory);
+        }
+        Ok(())
+    }
+}
