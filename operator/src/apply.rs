@@ -90,7 +90,6 @@ impl Applier {
             disruption_budget,
             autoscaler,
             network_policy,
-            egress_policy,
             service_monitor,
             prometheus_rule,
             dashboard,
@@ -101,10 +100,8 @@ impl Applier {
         let (config, board) = (config.unwrap_or_default(), meta::dashboard_name(name));
         let found = named(&live.config_maps, &config);
         let config_map = self.one(owner, &config, config_map, found).await?;
-        let egress_policy = match (egress_policy, named(&live.network_policies, &config)) {
-            (None, None) => Outcome::Absent,
-            (wanted, found) => self.aside(owner, &config, wanted, found).await,
-        };
+        let found = named(&live.network_policies, &config);
+        let network_policy = self.aside(owner, &config, network_policy, found).await;
         // Before the pods: who refuses those does not keep the way to the old ones closed.
         let found = live.service.as_deref();
         let service = self.one(owner, name, service, found).await?;
@@ -118,23 +115,19 @@ impl Applier {
         let disruption_budget = self.aside(owner, name, disruption_budget, found).await;
         let found = live.autoscaler.as_deref();
         let autoscaler = self.aside(owner, name, autoscaler, found).await;
-        let found = named(&live.network_policies, name);
-        let network_policy = self.aside(owner, name, network_policy, found).await;
         let (found, is_known) = (live.service_monitor.as_deref(), apis.service_monitors);
         let service_monitor = self.optional(is_known, owner, service_monitor, found).await;
         let (found, is_known) = (live.prometheus_rule.as_deref(), apis.prometheus_rules);
         let prometheus_rule = self.optional(is_known, owner, prometheus_rule, found).await;
         let found = named(&live.config_maps, &board);
         let dashboard = self.aside(owner, &board, dashboard, found).await;
-        let swept = self.sweep(owner, &config, world).await;
         Ok(Children {
-            config_map: swept.map_or_else(|error| Outcome::Failed(error.into()), |()| config_map),
+            config_map,
             service,
             deployment,
             disruption_budget,
             autoscaler,
             network_policy,
-            egress_policy,
             service_monitor,
             prometheus_rule,
             dashboard,

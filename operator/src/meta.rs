@@ -21,7 +21,7 @@ pub fn name(id: &Identity) -> String {
 }
 
 /// Name of what belongs to one configuration of the ModelService of this name: of its ConfigMap, and of
-/// the NetworkPolicy that lets its pods fetch their model. `hash` is the configuration's own.
+/// its pods' NetworkPolicy. `hash` is the configuration's own.
 pub fn config_name(service: &str, hash: &str) -> String {
     format!("{service}-config-{hash}")
 }

@@ -1,17 +1,18 @@
 //! One look at a ModelService: from what is seen of it to its status.
 
 use crate::api::ModelService;
-use crate::apply::{Applied, Applier, Owner};
+use crate::apply::{self, Applied, Applier, Owner};
 use crate::backoff::{self, Backoff};
 use crate::caches::Caches;
 use crate::clients::Clients;
 use crate::controller::Work;
 use crate::error::{Error, Retry};
+use crate::meta;
 use crate::metrics::Metrics;
 use crate::observe::observe;
 use crate::plan::{Plan, Settings};
 use crate::queue::Id;
-use crate::render::{Children, render};
+use crate::render::{Children, config_hash, render};
 use crate::settled::{Scene, Settled};
 use crate::status::{Verdict, publish::Publisher, status, was_settled};
 use crate::validate::validate;
@@ -136,15 +137,20 @@ async fn settle(ms: &ModelService, context: &Context) -> Result<Duration, Arc<Er
     }
     let outcome = converge(ms, context, &world).await;
     let is_news = report(ms, context, &world, &outcome).await?;
-    let (_, children) = outcome?;
-    if !is_news && children.were_as_wanted() {
+    let Done {
+        children, swept, ..
+    } = outcome?;
+    if !is_news && children.were_as_wanted() && swept.is_ok() {
         context.settled.note(&uid, scene);
     }
-    match children.failure() {
-        Some(error) => Err(Arc::clone(error)),
+    if let Some(error) = children.failure() {
+        return Err(Arc::clone(error));
+    }
+    swept?;
+    match children.has_conflict() {
         // No watch tells when somebody else's object goes.
-        None if children.has_conflict() => Ok(RECHECK),
-        None => Ok(next_look(ms)),
+        true => Ok(RECHECK),
+        false => Ok(next_look(ms)),
     }
 }
 
@@ -160,7 +166,14 @@ fn next_look(ms: &ModelService) -> Duration {
 }
 
 /// What was planned and became of it.
-type Outcome = Result<(Plan, Children<Applied>), Error>;
+struct Done {
+    plan: Plan,
+    children: Children<Applied>,
+    /// Whether what belongs to earlier configurations could be deleted, as far as it was to be.
+    swept: Result<(), Error>,
+}
+
+type Outcome = Result<Done, Error>;
 
 /// Says in the status what came of a reconcile; whether that is news.
 async fn report(
@@ -170,7 +183,7 @@ async fn report(
     outcome: &Outcome,
 ) -> Result<bool, Error> {
     let verdict = match outcome {
-        Ok((plan, children)) => Verdict::Applied(plan, children),
+        Ok(done) => Verdict::Applied(&done.plan, &done.children),
         Err(error) => Verdict::Failed(error),
     };
     let Some(statement) = status(ms, world, &verdict) else {
@@ -181,7 +194,7 @@ async fn report(
         context.stale.notify_waiters();
         return Ok(true);
     };
-    let planned = outcome.as_ref().map(|(plan, _)| plan.replicas);
+    let planned = outcome.as_ref().map(|done| done.plan.replicas);
     let wanted = planned.unwrap_or(ms.spec.replicas);
     context.metrics.observe(ms, wanted, &status);
     Ok(ms.status.as_ref() != Some(&status))
@@ -197,7 +210,16 @@ async fn converge(ms: &ModelService, context: &Context, world: &World) -> Outcom
         settled: was_settled(ms),
     };
     let children = context.applier.apply(owner, render(&plan), world).await?;
-    Ok((plan, children))
+    let config = meta::config_name(owner.name, &config_hash(&plan));
+    let swept = match children.deployment {
+        apply::Outcome::Unchanged => context.applier.sweep(owner, &config, world).await,
+        _ => Ok(()),
+    };
+    Ok(Done {
+        plan,
+        children,
+        swept,
+    })
 }
 
 /// Time until what failed is tried again.

@@ -39,10 +39,8 @@ pub struct Children<S: Stage> {
     pub disruption_budget: S::Child<PodDisruptionBudget>,
     /// What changes the number of pods with their load.
     pub autoscaler: S::Child<HorizontalPodAutoscaler>,
-    /// Who may talk to the pods.
+    /// Who may talk to the pods of this configuration, and whom they may talk to.
     pub network_policy: S::Child<NetworkPolicy>,
-    /// Whom the pods of this configuration may talk to.
-    pub egress_policy: S::Child<NetworkPolicy>,
     /// How Prometheus finds the pods.
     pub service_monitor: S::Child<ServiceMonitor>,
     /// Recording rules and alerts.
@@ -65,6 +63,11 @@ impl Stage for Rendered {
     type Child<K> = Option<K>;
 }
 
+/// The hash by which the pods of a plan are known, and what belongs to its configuration.
+pub fn config_hash(plan: &Plan) -> String {
+    Configuration::of(plan).hash
+}
+
 /// Renders every child of a plan.
 pub fn render(plan: &Plan) -> Children<Rendered> {
     let configuration = Configuration::of(plan);
@@ -79,9 +82,7 @@ pub fn render(plan: &Plan) -> Children<Rendered> {
             .autoscaling
             .as_ref()
             .map(|a| autoscaler::render(&plan.id, a)),
-        network_policy: network.map(|n| network_policy::render(&plan.id, n)),
-        egress_policy: network
-            .and_then(|n| network_policy::egress(&plan.id, &configuration, &n.destinations)),
+        network_policy: network.map(|n| network_policy::render(&plan.id, &configuration, n)),
         service_monitor: monitoring.map(|m| service_monitor::render(&plan.id, &m.scrape)),
         prometheus_rule: monitoring.map(|m| rules::render(plan, m)),
         dashboard: monitoring

@@ -34,9 +34,13 @@ pub enum Verdict<'a> {
 pub fn status(ms: &ModelService, world: &World, verdict: &Verdict<'_>) -> Option<Statement> {
     let model_image = ms.spec.model.source.image.as_ref();
     let model_image = model_image.map(|image| image.reference.as_str());
+    let config_hash = match verdict {
+        Verdict::Applied(plan, _) => Some(render::config_hash(plan)),
+        Verdict::Failed(_) => None,
+    };
     let view = View {
         rollout: rollout(world, verdict),
-        trouble: trouble::of_pods(&world.pods, model_image),
+        trouble: trouble::of_pods(&world.pods, config_hash.as_deref(), model_image),
         unselected: unselected(world, verdict),
         rejection: world.rejection.clone(),
     };
@@ -422,8 +426,13 @@ mod tests {
     }
 
     fn pod(created: u32, status: &str) -> Arc<SeenPod> {
+        pod_of("", created, status)
+    }
+
+    fn pod_of(config: &str, created: u32, status: &str) -> Arc<SeenPod> {
+        let labels = format!("{{{}: '{config}'}}", meta::config_label());
         let text = format!(
-            "metadata: {{creationTimestamp: '2026-01-01T00:00:{created:02}Z'}}\nstatus: {status}\n"
+            "metadata: {{creationTimestamp: '2026-01-01T00:00:{created:02}Z', labels: {labels}}}\nstatus: {status}\n"
         );
         let pod: ReadPod = crate::yaml::parse(&text).unwrap();
         Arc::new(SeenPod::new(&pod))
@@ -437,7 +446,6 @@ mod tests {
             disruption_budget: Outcome::Unchanged,
             autoscaler: Outcome::Absent,
             network_policy: Outcome::Unchanged,
-            egress_policy: Outcome::Absent,
             service_monitor: Outcome::Unchanged,
             prometheus_rule: Outcome::Unchanged,
             dashboard: Outcome::Unchanged,
@@ -487,10 +495,13 @@ mod tests {
         assert_eq!(model(&ms, &World::default(), &plan).version, None);
     }
 
-    fn conditions(world: &World, children: &Children<Applied>) -> Vec<Condition> {
+    fn plan(world: &World) -> Plan {
         let settings = Defaults::parse_from(["operator"]).settings;
-        let plan = validate(&service(), world, &settings).unwrap();
-        status(&service(), world, &Verdict::Applied(&plan, children))
+        validate(&service(), world, &settings).unwrap()
+    }
+
+    fn conditions(world: &World, children: &Children<Applied>) -> Vec<Condition> {
+        status(&service(), world, &Verdict::Applied(&plan(world), children))
             .unwrap()
             .conditions
     }
@@ -689,6 +700,25 @@ mod tests {
         assert_eq!(
             said(&conditions, ConditionType::Ready).1,
             Reason::Load(contract::labels::LoadFailure::TooLarge)
+        );
+    }
+
+    #[test]
+    fn a_pod_that_takes_the_place_of_an_old_one_is_not_asked_about_the_new_spec() {
+        let end = "{terminated: {exitCode: 1, message: 'Corrupt: x'}}";
+        let corrupt = format!(
+            "{{containerStatuses: [{{name: server, image: i, imageID: '', ready: false, restartCount: 0, state: {end}}}]}}"
+        );
+        let unschedulable = "{conditions: [{type: PodScheduled, status: 'False', reason: Unschedulable, message: no room}]}";
+        let current = render::config_hash(&plan(&World::default()));
+        let pods = vec![
+            pod_of(&current, 1, &corrupt),
+            pod_of("earlier", 9, unschedulable),
+        ];
+        let conditions = conditions(&world(OLD_ONES_SERVE, pods), &unchanged());
+        assert_eq!(
+            said(&conditions, ConditionType::Ready).1,
+            Reason::Load(contract::labels::LoadFailure::Corrupt)
         );
     }
 

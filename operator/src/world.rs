@@ -66,7 +66,7 @@ pub struct Live {
     pub disruption_budget: LiveChild<PodDisruptionBudget>,
     /// The HorizontalPodAutoscaler.
     pub autoscaler: LiveChild<HorizontalPodAutoscaler>,
-    /// That of all pods, and those of configurations; by name.
+    /// Those of the configurations of this spec and of earlier ones; by name.
     pub network_policies: Vec<Arc<Seen<NetworkPolicy>>>,
     /// The ServiceMonitor.
     pub service_monitor: LiveChild<ServiceMonitor>,

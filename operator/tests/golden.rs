@@ -116,21 +116,20 @@ fn pods_may_send_traces_where_they_are_told_to() {
     let tracing = "{endpoint: 'http://collector.observability.svc:4318', sampleRatio: 0.5}";
     let text = format!("{text}  monitoring: {{tracing: {tracing}}}\n");
     let objects = documents(&operator::cli::rendered(&text, &settings()).unwrap());
-    let config = objects.iter().find(|object| object["kind"] == "ConfigMap");
-    let config = config.unwrap();
-    let named = |kind| {
-        let is_it = |object: &&Value| {
-            object["kind"] == kind && object["metadata"]["name"] == config["metadata"]["name"]
-        };
-        objects.iter().find(is_it).unwrap()
+    let of_kind = |kind| {
+        objects
+            .iter()
+            .find(|object| object["kind"] == kind)
+            .unwrap()
     };
-    let policy = &named("NetworkPolicy")["spec"];
-    let config = config["data"]["server.json"].as_str().unwrap();
+    let config = of_kind("ConfigMap")["data"]["server.json"]
+        .as_str()
+        .unwrap();
     let config: Value = serde_json::from_str(config).unwrap();
     let endpoint = "http://collector.observability.svc:4318";
     let expected = json!({"endpoint": endpoint, "sampleRatio": 0.5, "namespace": "default"});
     assert_eq!(config["tracing"], expected);
-    let egress = &policy["egress"];
+    let egress = &of_kind("NetworkPolicy")["spec"]["egress"];
     let [dns, _model, traces] = &egress.as_array().unwrap()[..] else {
         panic!("{egress}");
     };

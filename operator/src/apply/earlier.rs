@@ -6,32 +6,31 @@ use super::{Applier, Child, Owner};
 use crate::error::Error;
 use crate::meta;
 use crate::seen::Seen;
-use crate::world::World;
+use crate::world::{Live, World};
 use k8s_openapi::api::apps::v1::Deployment;
 use std::sync::Arc;
 
 impl Applier {
-    /// Deletes what belongs to a configuration other than that of this name, if no pod can need it.
-    pub(super) async fn sweep(
-        &self,
-        owner: Owner<'_>,
-        config: &str,
-        world: &World,
-    ) -> Result<(), Error> {
+    /// Deletes what belongs to a configuration other than that of this name, if no pod can need it. To be
+    /// asked for once the Deployment is found to be as it is wanted.
+    pub async fn sweep(&self, owner: Owner<'_>, config: &str, world: &World) -> Result<(), Error> {
         if !self.is_rolled_out(owner, world) {
             return Ok(());
         }
-        let board = meta::dashboard_name(owner.name);
         let pods = world.pods.iter();
         let hashes = pods.filter_map(|pod| pod.details.config.as_deref());
         let mut kept: Vec<_> = hashes
             .map(|hash| meta::config_name(owner.name, hash))
             .collect();
-        kept.extend([config.to_owned(), board, owner.name.to_owned()]);
-        let live = &world.live;
-        self.delete_others(owner, &live.network_policies, &kept)
-            .await?;
-        self.delete_others(owner, &live.config_maps, &kept).await
+        kept.push(config.to_owned());
+        let Live {
+            config_maps,
+            network_policies,
+            ..
+        } = &world.live;
+        let policies = self.delete_earlier(owner, network_policies, &kept).await;
+        let config_maps = self.delete_earlier(owner, config_maps, &kept).await;
+        policies.and(config_maps)
     }
 
     /// Whether all pods are as the Deployment wants them that was seen, and that is as it was left: what a
@@ -48,14 +47,15 @@ impl Applier {
         is_as_left && deployment.details.is_complete()
     }
 
-    async fn delete_others<K: Child>(
+    async fn delete_earlier<K: Child>(
         &self,
         owner: Owner<'_>,
         live: &[Arc<Seen<K>>],
         kept: &[String],
     ) -> Result<(), Error> {
         let is_earlier = |seen: &&Arc<Seen<K>>| {
-            seen.is_of(owner.uid) && !kept.iter().any(|name| **name == *seen.name)
+            let is_kept = kept.iter().any(|name| **name == *seen.name);
+            seen.is_of(owner.uid) && !is_kept && is_of_configuration(owner.name, &seen.name)
         };
         for seen in live.iter().filter(is_earlier) {
             let place = self.place::<K>(owner, &seen.name);
@@ -65,4 +65,11 @@ impl Applier {
         }
         Ok(())
     }
+}
+
+/// Whether an object of this name belongs to a configuration. Once there was only one, and a NetworkPolicy
+/// of the name of the ModelService.
+fn is_of_configuration(service: &str, name: &str) -> bool {
+    let rest = name.strip_prefix(service);
+    rest.is_some_and(|rest| ["", "-config"].contains(&rest) || rest.starts_with("-config-"))
 }

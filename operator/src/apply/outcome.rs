@@ -103,7 +103,7 @@ impl<'a, K> From<&'a Outcome<K>> for Fault<'a> {
 #[derive(Debug)]
 pub struct Faults<'a> {
     /// Of those that serve.
-    pub serving: [Fault<'a>; 7],
+    pub serving: [Fault<'a>; 6],
     /// Of those that monitor.
     pub monitoring: [Fault<'a>; 3],
 }
@@ -139,7 +139,6 @@ impl Children<Applied> {
             disruption_budget,
             autoscaler,
             network_policy,
-            egress_policy,
             service_monitor,
             prometheus_rule,
             dashboard,
@@ -152,7 +151,6 @@ impl Children<Applied> {
                 disruption_budget.into(),
                 autoscaler.into(),
                 network_policy.into(),
-                egress_policy.into(),
             ],
             monitoring: [
                 service_monitor.into(),

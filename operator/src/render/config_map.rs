@@ -30,6 +30,8 @@ impl Configuration {
 pub(super) fn render(plan: &Plan, configuration: &Configuration) -> ConfigMap {
     ConfigMap {
         metadata: meta::object(&plan.id, configuration.name.clone(), &BTreeMap::new()),
+        // By its name it has this content and no other. No kubelet watches what cannot change.
+        immutable: Some(true),
         data: Some(BTreeMap::from([(
             endpoints::CONFIG_FILE.to_owned(),
             configuration.text.clone(),

@@ -18,8 +18,13 @@ const DNS_PORT: u16 = 53;
 const EVERYWHERE: [(&str, &str); 2] = [("0.0.0.0/0", "169.254.0.0/16"), ("::/0", "fe80::/10")];
 
 /// Predictions may be asked for by all pods of the cluster, metrics by those that monitor; kubelets
-/// may always probe. The pods themselves call nobody, but for whom [`egress`] adds.
-pub(super) fn render(id: &Identity, access: &NetworkAccess) -> NetworkPolicy {
+/// may always probe. The pods themselves call nobody but whom their model comes from and their traces go to:
+/// that is why pods of each configuration have a policy of their own.
+pub(super) fn render(
+    id: &Identity,
+    configuration: &Configuration,
+    access: &NetworkAccess,
+) -> NetworkPolicy {
     let everywhere = vec![namespaces(BTreeMap::new())];
     let monitoring = access.monitoring_namespaces.iter();
     let monitoring = match access.monitoring_namespaces.is_empty() {
@@ -27,44 +32,26 @@ pub(super) fn render(id: &Identity, access: &NetworkAccess) -> NetworkPolicy {
         false => monitoring.map(|name| namespace(name)).collect(),
     };
     NetworkPolicy {
-        metadata: meta::object(id, meta::name(id), &BTreeMap::new()),
+        metadata: meta::object(id, configuration.name.clone(), &BTreeMap::new()),
         spec: Some(NetworkPolicySpec {
-            pod_selector: Some(meta::label_selector(id)),
+            pod_selector: Some(of_configuration(id, configuration)),
             policy_types: Some(vec!["Ingress".to_owned(), "Egress".to_owned()]),
             ingress: Some(vec![
                 allow(&[HTTP, GRPC], everywhere),
                 allow(&[ADMIN], monitoring),
             ]),
-            egress: None,
+            egress: Some(egress(&access.destinations)),
         }),
     }
 }
 
-/// Pods of a configuration may call whom it names: where their model comes from and their traces go to.
-/// None if it names nobody.
-pub(super) fn egress(
-    id: &Identity,
-    configuration: &Configuration,
-    destinations: &[Destination],
-) -> Option<NetworkPolicy> {
-    if destinations.is_empty() {
-        return None;
-    }
+fn of_configuration(id: &Identity, configuration: &Configuration) -> LabelSelector {
     let mut labels = meta::selector(id);
     labels.insert(meta::config_label(), configuration.hash.clone());
-    let towards = destinations.iter().flat_map(towards);
-    Some(NetworkPolicy {
-        metadata: meta::object(id, configuration.name.clone(), &BTreeMap::new()),
-        spec: Some(NetworkPolicySpec {
-            pod_selector: Some(LabelSelector {
-                match_labels: Some(labels),
-                ..LabelSelector::default()
-            }),
-            policy_types: Some(vec!["Egress".to_owned()]),
-            ingress: None,
-            egress: Some(std::iter::once(dns()).chain(towards).collect()),
-        }),
-    })
+    LabelSelector {
+        match_labels: Some(labels),
+        ..LabelSelector::default()
+    }
 }
 
 fn allow(ports: &[Port], from: Vec<NetworkPolicyPeer>) -> NetworkPolicyIngressRule {
@@ -85,13 +72,18 @@ fn port(protocol: &str, port: IntOrString) -> NetworkPolicyPort {
     }
 }
 
-/// Names may be looked up.
-fn dns() -> NetworkPolicyEgressRule {
-    let ports = ["UDP", "TCP"].map(|protocol| port(protocol, number(DNS_PORT)));
-    NetworkPolicyEgressRule {
-        to: None,
-        ports: Some(ports.to_vec()),
+/// Names may be looked up, and what they stand for may be asked, if there is anything.
+fn egress(destinations: &[Destination]) -> Vec<NetworkPolicyEgressRule> {
+    if destinations.is_empty() {
+        return Vec::new();
     }
+    let dns = ["UDP", "TCP"].map(|protocol| port(protocol, number(DNS_PORT)));
+    let dns = NetworkPolicyEgressRule {
+        to: None,
+        ports: Some(dns.to_vec()),
+    };
+    let destinations = destinations.iter().flat_map(towards);
+    std::iter::once(dns).chain(destinations).collect()
 }
 
 fn number(number: u16) -> IntOrString {

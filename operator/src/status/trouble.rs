@@ -4,6 +4,7 @@ use crate::api::Reason;
 use crate::seen::{Container, End, PodState};
 use crate::world::SeenPod;
 use contract::labels::{LoadFailure, StartFailure};
+use std::cmp::Reverse;
 use std::sync::Arc;
 
 /// What keeps a pod from serving.
@@ -15,12 +16,16 @@ pub struct Trouble {
     pub message: String,
 }
 
-/// The trouble of the newest pod that has one: the newest has the current spec, in which `model` may
-/// be the image that holds the model.
-pub(super) fn of_pods(pods: &[Arc<SeenPod>], model: Option<&str>) -> Option<Trouble> {
+/// The trouble of the newest pod that has one, of those with this configuration first: it has the current
+/// spec, in which `model` may be the image that holds the model.
+pub(super) fn of_pods(
+    pods: &[Arc<SeenPod>],
+    config_hash: Option<&str>,
+    model: Option<&str>,
+) -> Option<Trouble> {
     let pods = pods.iter().map(|pod| &pod.details);
     let mut living: Vec<_> = pods.filter(|pod| !pod.over).collect();
-    living.sort_by_key(|pod| std::cmp::Reverse(pod.created));
+    living.sort_by_key(|pod| Reverse((pod.config.as_deref() == config_hash, pod.created)));
     living.into_iter().find_map(|pod| of_pod(pod, model))
 }
 

@@ -2,11 +2,11 @@
 
 use crate::cluster::Cluster;
 use crate::installed::PATIENCE;
-use crate::kubectl::{condition, eventually};
+use crate::kubectl::{condition, eventually, kubectl};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const SPEC: &str = "{model: {source: {builtin: {name: diabetes}}}}";
 
@@ -187,40 +187,73 @@ fn what_pods_were_made_with_stays_until_all_pods_are_of_the_new_spec() {
         let model = format!("{{source: {source}, sha256: {}}}", "a".repeat(64));
         cluster.serve(&format!("{{model: {model}}}")).unwrap();
     };
-    let belonging = |config: &str, kinds: &[&str]| {
-        let names = kinds.iter().map(|kind| format!("{kind}/{config}"));
-        names.collect::<BTreeSet<_>>()
-    };
-    let both = ["configmap", "networkpolicy.networking.k8s.io"];
     serve("{http: {url: 'http://models/a'}}");
     let first = mounted(&cluster.wait("deployment", "churn", |_| true));
     cluster.wait("modelservice", "churn", |ms| ms["status"]["replicas"] == 1);
     cluster.pods_say(&answering());
     cluster.wait_condition("Ready", "True", "Available");
-    assert_eq!(of_configurations(&cluster), belonging(&first, &both));
-    // Two that do not get anywhere, the last of which asks nobody for its model.
+    assert_eq!(of_configurations(&cluster), belonging(&[&first]));
+    let old = bind_only_pod(&cluster);
+    // Two that do not get anywhere.
     serve("{http: {url: 'http://elsewhere/a'}}");
     let is_second = |deployment: &Value| mounted(deployment) != first;
     let second = mounted(&cluster.wait("deployment", "churn", is_second));
     serve("{persistentVolumeClaim: {claimName: models, path: a}}");
     let is_third = |deployment: &Value| ![&first, &second].contains(&&mounted(deployment));
     let third = mounted(&cluster.wait("deployment", "churn", is_third));
-    let rest = belonging(&third, &both[..1]);
-    let all = [belonging(&first, &both), belonging(&second, &both)];
-    let all = all.into_iter().flatten().chain(rest.clone()).collect();
     cluster.wait("deployment", "churn", |deployment| {
         deployment["status"]["updatedReplicas"] == 1
     });
-    // Whatever has the operator look again.
-    let touch = ["annotate", "modelservice", "churn", "touched=1"];
-    cluster.kubectl(&touch).unwrap();
-    sleep(Duration::from_secs(3));
-    assert_eq!(of_configurations(&cluster), all);
+    stays(&cluster, &belonging(&[&first, &second, &third]));
     cluster.pods_say(&answering());
     cluster.wait_condition("Ready", "True", "Available");
+    becomes(&cluster, &belonging(&[&first, &third]));
+    stays(&cluster, &belonging(&[&first, &third]));
+    let at_last = ["delete", "pod", &old, "--force", "--grace-period=0"];
+    cluster.kubectl(&at_last).unwrap();
+    becomes(&cluster, &belonging(&[&third]));
+}
+
+/// Gives the only pod to a node that does not exist: it goes no sooner than it is told to by force. Its name.
+fn bind_only_pod(cluster: &Cluster) -> String {
+    let name = ["get", "pods", "-o", "jsonpath={.items[0].metadata.name}"];
+    let name = cluster.kubectl(&name).unwrap();
+    let binding = json!({
+        "apiVersion": "v1", "kind": "Binding", "metadata": {"name": name},
+        "target": {"apiVersion": "v1", "kind": "Node", "name": "nowhere"},
+    });
+    let url = format!(
+        "/api/v1/namespaces/{}/pods/{name}/binding",
+        cluster.namespace
+    );
+    let bind = ["create", "--raw", &url, "-f", "-"];
+    kubectl(&bind, Some(&binding.to_string())).unwrap();
+    name
+}
+
+/// What belongs to these configurations.
+fn belonging(configurations: &[&str]) -> BTreeSet<String> {
+    let kinds = ["configmap", "networkpolicy.networking.k8s.io"];
+    let all = kinds.iter().flat_map(|kind| {
+        let names = configurations.iter();
+        names.map(move |name| format!("{kind}/{name}"))
+    });
+    all.collect()
+}
+
+/// Whatever has the operator look again.
+fn stays(cluster: &Cluster, wanted: &BTreeSet<String>) {
+    let touch = ["annotate", "modelservice", "churn", "--overwrite"];
+    let now = format!("touched={:?}", Instant::now());
+    cluster.kubectl(&[&touch[..], &[&now]].concat()).unwrap();
+    sleep(Duration::from_secs(3));
+    assert_eq!(of_configurations(cluster), *wanted);
+}
+
+fn becomes(cluster: &Cluster, wanted: &BTreeSet<String>) {
     eventually("what no pod needs to go", PATIENCE, || {
-        let there = of_configurations(&cluster);
-        if there == rest {
+        let there = of_configurations(cluster);
+        if there == *wanted {
             Ok(())
         } else {
             Err(Some(json!(there)))

@@ -10,11 +10,7 @@ use std::time::Duration;
 
 const SPEC: &str = "{model: {source: {builtin: {name: diabetes}}}}";
 /// Kind and name of what serves, of a ModelService named `churn` with one pod, but for its configuration.
-const SERVING: [(&str, &str); 3] = [
-    ("service", "churn"),
-    ("deployment", "churn"),
-    ("networkpolicy", "churn"),
-];
+const SERVING: [(&str, &str); 2] = [("service", "churn"), ("deployment", "churn")];
 /// And of what monitors.
 pub(crate) const MONITORING: [(&str, &str); 3] = [
     ("servicemonitor", "churn"),
@@ -31,7 +27,8 @@ fn configuration() -> String {
 fn children() -> impl Iterator<Item = (&'static str, String)> {
     let named = SERVING.into_iter().chain(MONITORING);
     let named = named.map(|(kind, name)| (kind, name.to_owned()));
-    std::iter::once(("configmap", configuration())).chain(named)
+    let of_configuration = ["configmap", "networkpolicy"].map(|kind| (kind, configuration()));
+    of_configuration.into_iter().chain(named)
 }
 
 fn wait_for_children(cluster: &Cluster) {

@@ -100,10 +100,13 @@ fn the_operator_has_no_right_that_it_does_not_use() {
         cluster.wait_gone(kind, name);
     }
     cluster.wait_condition("MonitoringReady", "False", "Disabled");
+    let volumes =
+        &cluster.get("deployment", "churn").unwrap()["spec"]["template"]["spec"]["volumes"];
+    let policy = volumes[0]["configMap"]["name"].as_str().unwrap();
     while_told(&["--network-policies=false"], || {
-        cluster.wait_gone("networkpolicy", "churn");
+        cluster.wait_gone("networkpolicy", policy);
     });
-    cluster.wait("networkpolicy", "churn", |_| true);
+    cluster.wait("networkpolicy", policy, |_| true);
     // A second event of a kind within minutes is a patch of the first; nobody waits for that here.
     let seldom = (
         "events.k8s.io".to_owned(),

@@ -235,7 +235,7 @@ fn an_object_of_somebody_else_is_neither_taken_nor_changed() {
             "{model: {source: {builtin: {name: diabetes}}}, replicas: 2}",
         );
         let object = match kind {
-            "configmap" => config_map_of(&service),
+            "configmap" | "networkpolicy" => config_map_of(&service),
             _ => name.clone(),
         };
         cluster.apply(&yaml.replace("NAME", &object)).unwrap();

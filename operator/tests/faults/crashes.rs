@@ -31,10 +31,12 @@ struct Workflow {
 use Step::{Delete, Serve};
 
 #[rustfmt::skip]
-const WORKFLOWS: [Workflow; 8] = [
+const WORKFLOWS: [Workflow; 9] = [
     Workflow { name: "create", before: &[], deeds: &[Serve("replicas: 2")] },
     Workflow { name: "scale", before: &[Serve("replicas: 1")], deeds: &[Serve("replicas: 3")] },
     Workflow { name: "configure", before: &[Serve("replicas: 1")], deeds: &[Serve("server: {maxBatchRows: 7}")] },
+    // A rollout of no pods is complete: what belongs to the earlier configuration goes.
+    Workflow { name: "sweep", before: &[Serve("replicas: 0")], deeds: &[Serve("replicas: 0\nserver: {maxBatchRows: 7}")] },
     Workflow { name: "autoscale", before: &[Serve("replicas: 2")], deeds: &[Serve("autoscaling: {minReplicas: 2, maxReplicas: 4}")] },
     Workflow { name: "unmonitor", before: &[Serve("replicas: 1")], deeds: &[Serve("monitoring: {enabled: false}")] },
     Workflow { name: "monitor", before: &[Serve("monitoring: {enabled: false}")], deeds: &[Serve("monitoring: {enabled: true}")] },

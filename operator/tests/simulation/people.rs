@@ -14,7 +14,7 @@ use tokio::time::sleep;
 const NAMESPACE: &str = "ns";
 const NAMES: [&str; 3] = ["a", "b", "c"];
 /// What a ModelService has one of by each name, and what it has by configuration.
-const CHILDREN: [(&str, &str); 10] = [
+const CHILDREN: [(&str, &str); 9] = [
     ("configmaps", CONFIGURATION),
     ("networkpolicies", CONFIGURATION),
     ("configmaps", "-dashboard"),
@@ -22,7 +22,6 @@ const CHILDREN: [(&str, &str); 10] = [
     ("deployments", ""),
     ("poddisruptionbudgets", ""),
     ("horizontalpodautoscalers", ""),
-    ("networkpolicies", ""),
     ("servicemonitors", ""),
     ("prometheusrules", ""),
 ];
