@@ -116,6 +116,36 @@ fn every_query_of_a_modelservice_is_about_that_one_only() {
     }
 }
 
+/// The matchers of requests that carry work, as they begin in an expression.
+fn matchers_of_work(expression: &str) -> Option<&str> {
+    let begin = expression.find("method=")?;
+    let end = expression[begin..].find("endpoint")? + begin;
+    let closing = expression[end..].match_indices('"').nth(1)?.0;
+    Some(&expression[begin..=end + closing])
+}
+
+#[test]
+fn dashboards_and_alerts_count_the_same_requests_as_work() {
+    let example = fs::read_to_string(repository("examples/diabetes.yaml")).unwrap();
+    let rendered = operator::cli::rendered(&example, &settings_of(&[])).unwrap();
+    let mut documents = rendered.split("---\n");
+    let rules = documents.find(|document| document.contains("kind: PrometheusRule"));
+    let work = matchers_of_work(rules.unwrap()).unwrap();
+    assert!(work.contains("endpoint!~"), "{work}");
+    for file in super::DASHBOARDS {
+        let expressions = expressions(&dashboard(file));
+        let of_work = expressions.iter().filter(|it| it.contains("method="));
+        let of_work: Vec<_> = of_work.collect();
+        assert!(!of_work.is_empty(), "{file}");
+        for expression in of_work {
+            let selectors = expression.split('{').skip(1);
+            for selector in selectors.filter(|it| it.contains("method=")) {
+                assert!(selector.contains(work), "{file}: {expression}");
+            }
+        }
+    }
+}
+
 #[test]
 fn rates_look_as_far_back_as_the_scrapes_need() {
     for file in super::DASHBOARDS {
