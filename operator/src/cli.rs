@@ -3,6 +3,7 @@
 use crate::api::ModelService;
 use crate::clients::Clients;
 use crate::controller::Work;
+use crate::definition::Definition;
 use crate::export::{self, System};
 use crate::leadership::leadership;
 use crate::metrics::Metrics;
@@ -139,6 +140,13 @@ fn services(text: &str) -> Result<Vec<ModelService>> {
     let services = yaml::documents(text)?;
     if services.is_empty() {
         bail!("there is no ModelService");
+    }
+    let definition = Definition::new()?;
+    for ms in &services {
+        let refusals = definition.refusals(ms)?;
+        if !refusals.is_empty() {
+            bail!("ModelService {}: {}", ms.name_any(), refusals.join("; "));
+        }
     }
     Ok(services)
 }

@@ -18,6 +18,7 @@ pub mod caches;
 pub mod cli;
 pub mod clients;
 pub mod controller;
+pub mod definition;
 pub mod election;
 pub mod error;
 pub mod export;

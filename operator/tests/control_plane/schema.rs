@@ -2,6 +2,8 @@
 
 use crate::cluster::{Cluster, model_service};
 use crate::kubectl::kubectl;
+use crate::settings::settings_of;
+use operator::cli::rendered;
 use serde_json::json;
 use std::collections::BTreeMap;
 
@@ -288,6 +290,8 @@ fn what_cannot_work_is_refused_at_the_door_with_the_field_and_the_reason() {
     for (spec, message) in REFUSED {
         let error = cluster.serve(spec).expect_err(spec);
         assert!(error.contains(message), "{spec}\n{error}");
+        let rendered = rendered(&model_service("churn", spec), &settings_of(&[]));
+        assert!(rendered.is_err(), "taken without an API server: {spec}");
     }
     assert_eq!(cluster.get("modelservice", "churn"), None);
 }
