@@ -36,9 +36,10 @@ impl From<&str> for Quantity {
     }
 }
 
+/// As the API server would write it: what stands is then what is wanted, word for word.
 impl From<&Quantity> for KubeQuantity {
     fn from(quantity: &Quantity) -> Self {
-        Self(quantity.0.clone())
+        Self(quantity.canonical().unwrap_or_else(|| quantity.0.clone()))
     }
 }
 
@@ -67,16 +68,20 @@ impl JsonSchema for Quantity {
 pub struct QuantityError(pub String);
 
 /// Suffixes and what they multiply by, in thousandths; longer ones first.
-const SUFFIXES: [(&str, u128); 10] = [
+const SUFFIXES: [(&str, u128); 14] = [
     ("Ki", 1000 << 10),
     ("Mi", 1000 << 20),
     ("Gi", 1000 << 30),
     ("Ti", 1000 << 40),
+    ("Pi", 1000 << 50),
+    ("Ei", 1000 << 60),
     ("m", 1),
     ("k", 1_000_000),
     ("M", 1_000_000_000),
     ("G", 1_000_000_000_000),
     ("T", 1_000_000_000_000_000),
+    ("P", 1_000_000_000_000_000_000),
+    ("E", 1_000_000_000_000_000_000_000),
     ("", 1000),
 ];
 
@@ -93,6 +98,43 @@ impl Quantity {
     pub fn units(&self) -> Result<u64, QuantityError> {
         u64::try_from(self.thousandths()? / 1000).map_err(|_| QuantityError(self.0.clone()))
     }
+}
+
+/// Suffixes of canonical amounts, each a thousand times the one before, from thousandths on.
+const DECIMAL: [&str; 8] = ["m", "", "k", "M", "G", "T", "P", "E"];
+/// And each 1,024 times the one before, from units on.
+const BINARY: [&str; 7] = ["", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"];
+
+impl Quantity {
+    /// The form that the API server stores: without a fraction, and with the largest suffix for that, which
+    /// is binary if it was and the amount is at least 1,024 whole units. None for what is finer than
+    /// thousandths.
+    ///
+    /// Source: `CanonicalizeBytes` in Kubernetes' `apimachinery/pkg/api/resource/quantity.go`.
+    fn canonical(&self) -> Option<String> {
+        let thousandths = self.thousandths().ok()?;
+        let is_finer = self.0.strip_suffix('m').is_some_and(|it| it.contains('.'));
+        let is_binary =
+            self.0.ends_with('i') && thousandths % 1000 == 0 && thousandths >= 1024 * 1000;
+        match is_binary {
+            _ if is_finer => None,
+            true => Some(shortest(thousandths / 1000, 1024, &BINARY)),
+            false => Some(shortest(thousandths, 1000, &DECIMAL)),
+        }
+    }
+}
+
+/// A number of the first of `suffixes` with the largest of them that leaves it whole.
+fn shortest(mut number: u128, step: u128, suffixes: &[&str]) -> String {
+    if number == 0 {
+        return "0".to_owned();
+    }
+    let mut at = 0;
+    while number.is_multiple_of(step) && at + 1 < suffixes.len() {
+        number /= step;
+        at += 1;
+    }
+    format!("{number}{}", suffixes[at])
 }
 
 /// `number × factor` for a decimal number with at most three places.
@@ -126,6 +168,26 @@ mod tests {
     #[case("2k", 2_000_000)]
     fn amounts_are_read_as_kubernetes_reads_them(#[case] text: &str, #[case] thousandths: u128) {
         assert_eq!(Quantity::from(text).thousandths(), Ok(thousandths));
+    }
+
+    #[rstest]
+    #[case("0", "0")]
+    #[case("0Mi", "0")]
+    #[case("0.5", "500m")]
+    #[case("1000m", "1")]
+    #[case("1.0", "1")]
+    #[case("1500m", "1500m")]
+    #[case("1000", "1k")]
+    #[case("1024", "1024")]
+    #[case("1024Mi", "1Gi")]
+    #[case("1.5Gi", "1536Mi")]
+    #[case("0.5Ki", "512")]
+    #[case("1.001Ki", "1025024m")]
+    #[case("1000Ki", "1000Ki")]
+    #[case("2048Ti", "2Pi")]
+    #[case("0.5m", "0.5m")]
+    fn amounts_are_written_as_kubernetes_writes_them(#[case] text: &str, #[case] canonical: &str) {
+        assert_eq!(KubeQuantity::from(&Quantity::from(text)).0, canonical);
     }
 
     #[rstest]

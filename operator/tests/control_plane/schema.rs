@@ -4,7 +4,7 @@ use crate::cluster::{Cluster, model_service};
 use crate::kubectl::kubectl;
 use crate::settings::settings_of;
 use operator::cli::rendered;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
 const MODEL: &str = "model: {source: {builtin: {name: diabetes}}}";
@@ -313,6 +313,54 @@ fn names_that_a_service_or_a_label_cannot_carry_are_refused() {
         .apply(&model_service(&"a".repeat(46), &format!("{{{MODEL}}}")))
         .unwrap();
     cluster.wait("deployment", &"a".repeat(46), |_| true);
+}
+
+/// Amounts that Kubernetes writes otherwise than people do.
+const AMOUNTS: [&str; 14] = [
+    "0.5",
+    "1000m",
+    "1.0",
+    "1500m",
+    "1000",
+    "1024",
+    "1024Mi",
+    "1.5Gi",
+    "0.5Ki",
+    "1.001Ki",
+    "1000Ki",
+    "2048Ti",
+    "128974848",
+    "123M",
+];
+
+#[test]
+#[ignore = "needs a control plane: make test-control-plane"]
+fn amounts_are_asked_for_as_the_api_server_keeps_them() {
+    let cluster = Cluster::shared("schema-amounts");
+    for amount in AMOUNTS {
+        let resources = format!("{{requests: {{cpu: '{amount}', memory: '{amount}'}}}}");
+        let spec = format!("{{{MODEL}, resources: {resources}}}");
+        let objects = rendered(&model_service("churn", &spec), &settings_of(&[])).unwrap();
+        let mut documents = objects.split("---\n");
+        let wanted = documents.find(|document| document.contains("\nkind: Deployment\n"));
+        let wanted = wanted.unwrap().replace("namespace: default", "");
+        let dry_run = [
+            "--namespace",
+            &cluster.namespace,
+            "create",
+            "--dry-run=server",
+            "-o",
+            "json",
+            "-f",
+            "-",
+        ];
+        let kept: Value = serde_json::from_str(&kubectl(&dry_run, Some(&wanted)).unwrap()).unwrap();
+        let wanted: Value = operator::yaml::parse(&wanted).unwrap();
+        let of = |deployment: &Value| {
+            deployment["spec"]["template"]["spec"]["containers"][0]["resources"].clone()
+        };
+        assert_eq!(of(&wanted), of(&kept), "{amount}");
+    }
 }
 
 /// Nearly as large as an object may be in etcd, 1.5 MiB, with what is noted of who wrote each label.
