@@ -310,9 +310,7 @@ fn serve_admin(listener: std::net::TcpListener, app: &'static App) -> io::Result
 }
 
 fn bind(address: SocketAddr) -> Result<std::net::TcpListener, StartError> {
-    let bound = std::net::TcpListener::bind(address)
-        .and_then(|listener| listener.set_nonblocking(true).map(|()| listener));
-    bound.map_err(|cause| StartError::Bind { address, cause })
+    contract::listener::bind(address).map_err(|cause| StartError::Bind { address, cause })
 }
 
 fn into_tokio(

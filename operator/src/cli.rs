@@ -40,7 +40,7 @@ enum Command {
     /// Reconcile the ModelServices of a cluster.
     Run {
         /// Where metrics and health are served.
-        #[arg(long, env = "ADMIN_ADDRESS", default_value = "0.0.0.0:8080")]
+        #[arg(long, env = "ADMIN_ADDRESS", default_value = "[::]:8080")]
         admin: SocketAddr,
         /// Namespace of the Lease by which several operators agree who of them works; by default
         /// that of the kubeconfig or of the pod.
@@ -240,9 +240,8 @@ async fn run(
     let clients = Clients::new(&config, leadership, metrics.calls());
     let clients = clients.context("cannot reach the cluster")?;
     let (ready, is_ready) = watch::channel(false);
-    let listener = TcpListener::bind(address)
-        .await
-        .with_context(|| format!("cannot listen on {address}"))?;
+    let listener = contract::listener::bind(address).and_then(TcpListener::from_std);
+    let listener = listener.with_context(|| format!("cannot listen on {address}"))?;
     let admin = admin::router(metrics.clone(), is_ready);
     let admin = tokio::spawn(async move { axum::serve(listener, admin).await });
     tracing::info!(%address, image = settings.inference_image, "started");

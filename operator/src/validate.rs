@@ -18,7 +18,7 @@ use crate::world::World;
 use contract::config::{Limits, Listen, ModelConfig, SecretFile, ServerConfig, Tracing};
 use contract::endpoints;
 use kube::{Resource, ResourceExt};
-use std::net::Ipv4Addr;
+use std::net::Ipv6Addr;
 
 /// Resolves a ModelService into a plan, or says why it cannot work.
 pub fn validate(ms: &ModelService, world: &World, settings: &Settings) -> Result<Plan, Invalid> {
@@ -121,7 +121,7 @@ fn server_config(
     api_keys: Option<&SecretKey>,
 ) -> Result<ServerConfig, Invalid> {
     let (server, monitoring) = (&spec.server, &spec.monitoring);
-    let any = |port: endpoints::Port| (Ipv4Addr::UNSPECIFIED, port.number).into();
+    let any = |port: endpoints::Port| (Ipv6Addr::UNSPECIFIED, port.number).into();
     Ok(ServerConfig {
         model,
         limits: Limits {
