@@ -89,13 +89,18 @@ fn autoscaling_of(
     wanted: &AutoscalingSpec,
     resources: &ResourcesSpec,
 ) -> Result<Autoscaling, Invalid> {
-    match resources.requests.cpu {
-        Some(_) => Ok(Autoscaling {
+    // Kubernetes takes the limit for what is asked for where nothing is.
+    let asked_for = resources.requests.cpu.as_ref();
+    let cpu = asked_for.or(resources.limits.cpu.as_ref());
+    // What is no amount is refused as such elsewhere.
+    let is_some = |cpu: &Quantity| cpu.thousandths().map_or(true, |cpu| cpu > 0);
+    match cpu.is_some_and(is_some) {
+        true => Ok(Autoscaling {
             fewest: wanted.min_replicas,
             most: wanted.max_replicas,
             cpu_utilization: wanted.cpu_utilization,
         }),
-        None => Err(Invalid::NothingToUtilize),
+        false => Err(Invalid::NothingToUtilize),
     }
 }
 
@@ -506,6 +511,23 @@ mod tests {
         let said = invalid.to_string();
         assert!(said.starts_with(message), "{said}");
         assert_eq!(invalid.reason(), Reason::InvalidSpec);
+    }
+
+    #[rstest]
+    #[case::by_default("{}", true)]
+    #[case::asked_for("{requests: {cpu: 1m}}", true)]
+    #[case::limited("{requests: {memory: 64Mi}, limits: {cpu: 1}}", true)]
+    #[case::neither("{requests: {memory: 64Mi}}", false)]
+    #[case::none("{requests: {cpu: 0}}", false)]
+    fn pods_follow_their_load_only_if_there_is_cpu_to_use_a_share_of(
+        #[case] resources: &str,
+        #[case] works: bool,
+    ) {
+        let spec = format!(
+            "{{model: {{source: {BUILTIN}}}, autoscaling: {{maxReplicas: 3}}, resources: {resources}}}"
+        );
+        let planned = plan(&spec, &World::default());
+        assert_eq!(planned.is_ok(), works, "{planned:?}");
     }
 
     #[test]

@@ -34,7 +34,7 @@ pub enum Invalid {
     },
     /// An average of what is not requested.
     #[error(
-        "spec.autoscaling: cpuUtilization is a share of resources.requests.cpu, which is not set"
+        "spec.autoscaling: cpuUtilization is a share of resources.requests.cpu, which must be more than 0"
     )]
     NothingToUtilize,
     /// A business metric whose source is not exactly one.
