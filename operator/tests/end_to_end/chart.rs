@@ -1,6 +1,8 @@
 //! The chart: lint, upgrade, uninstall and install again; and the images that it names.
 
-use crate::cluster::{Cluster, PATIENCE, RELEASE, SYSTEM, helm, helm_upgrade, images, run};
+use crate::cluster::{
+    Cluster, PATIENCE, RELEASE, SYSTEM, helm, helm_upgrade, images, repository, run,
+};
 use crate::kubectl::{eventually, get, kubectl};
 use serde_json::Value;
 
@@ -54,6 +56,39 @@ fn uninstalling_leaves_models_running_and_installing_again_finds_them() {
     helm_upgrade(&[]);
     cluster.wait_ready("diabetes");
     assert_eq!(pod_uids(&cluster), pods);
+}
+
+/// Values, and what helm says about them.
+const VALUES: [(&str, &str); 6] = [
+    ("networkPolicies=null", "missing property 'networkPolicies'"),
+    (
+        "metrics.serviceMonitor=null",
+        "missing property 'serviceMonitor'",
+    ),
+    ("monitorLabels.team=a b", "'a b' does not match pattern"),
+    ("monitorLabels.a b=c", "'a b' does not match pattern"),
+    ("replicas=0", "minimum"),
+    ("imagee.tag=1", "'imagee' not allowed"),
+];
+
+#[test]
+#[ignore = "needs a cluster: make test-end-to-end"]
+fn values_that_cannot_work_are_named() {
+    let chart = repository("charts/modelservice-operator");
+    let chart = chart.to_str().unwrap();
+    for (value, message) in VALUES {
+        let template = [
+            "template",
+            "x",
+            chart,
+            "--kube-version",
+            "1.33.0",
+            "--set",
+            value,
+        ];
+        let (success, said) = run("helm", &template);
+        assert!(!success && said.contains(message), "{value}: {said}");
+    }
 }
 
 #[test]
