@@ -3,6 +3,9 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 
+/// What Linux says where it has no IPv6: `EAFNOSUPPORT`.
+const NO_SUCH_FAMILY: i32 = 97;
+
 /// Listens at an address; accepting does not block. All addresses of IPv6 are those of IPv4 as well, and on
 /// a machine without IPv6 those alone.
 ///
@@ -10,12 +13,16 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 /// If the address is taken, or not of this machine.
 pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     let bound = TcpListener::bind(address).or_else(|error| match address.ip() {
-        IpAddr::V6(any) if any.is_unspecified() => {
+        IpAddr::V6(any) if any.is_unspecified() && is_of_no_family(&error) => {
             TcpListener::bind((Ipv4Addr::UNSPECIFIED, address.port()))
         }
         _ => Err(error),
     });
     bound.and_then(|listener| listener.set_nonblocking(true).map(|()| listener))
+}
+
+fn is_of_no_family(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(NO_SUCH_FAMILY) || error.kind() == io::ErrorKind::AddrNotAvailable
 }
 
 #[cfg(test)]
@@ -35,9 +42,11 @@ mod tests {
 
     #[test]
     fn an_address_that_is_taken_is_refused() {
-        let taken = bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
-        let address = taken.local_addr().unwrap();
-        let refused = bind(address).unwrap_err();
-        assert_eq!(refused.kind(), io::ErrorKind::AddrInUse);
+        let of_one = bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+        let of_all = bind((Ipv6Addr::UNSPECIFIED, 0).into()).unwrap();
+        for taken in [of_one, of_all] {
+            let refused = bind(taken.local_addr().unwrap()).unwrap_err();
+            assert_eq!(refused.kind(), io::ErrorKind::AddrInUse);
+        }
     }
 }

@@ -137,18 +137,18 @@ pub fn rendered(text: &str, settings: &Settings) -> Result<String> {
 }
 
 fn services(text: &str) -> Result<Vec<ModelService>> {
-    let services = yaml::documents(text)?;
-    if services.is_empty() {
+    let documents = yaml::documents(text)?;
+    if documents.is_empty() {
         bail!("there is no ModelService");
     }
     let definition = Definition::new()?;
-    for ms in &services {
-        let refusals = definition.refusals(ms)?;
-        if !refusals.is_empty() {
-            bail!("ModelService {}: {}", ms.name_any(), refusals.join("; "));
-        }
-    }
-    Ok(services)
+    let read = |document| {
+        let ms = definition.read(document);
+        let ms = ms.with_context(|| format!("ModelService {}", document["metadata"]["name"]))?;
+        check_names(&ms)?;
+        Ok(ms)
+    };
+    documents.iter().map(read).collect()
 }
 
 /// Writes the files of every ModelService in `text` into the folder `out`, and prints their paths.
@@ -161,7 +161,6 @@ fn export(
 ) -> Result<()> {
     fs::create_dir_all(out).with_context(|| format!("cannot make {}", out.display()))?;
     for ms in services(text)? {
-        check_names(&ms)?;
         let files = export::files(&plan(&ms, settings)?, system, targets)?;
         if files.is_empty() {
             bail!(
@@ -179,7 +178,7 @@ fn export(
     Ok(())
 }
 
-/// Files are named after a ModelService, and without an API server nobody has looked at its names.
+/// Without an API server nobody has looked at the namespace, and files are named after both.
 fn check_names(ms: &ModelService) -> Result<()> {
     let is_plain = |name: &str| {
         let of_label =

@@ -1,9 +1,9 @@
 //! What an API server refuses at its door, for those who have none: the definition's own schema and rules.
 
 use crate::api::ModelService;
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Result, anyhow, bail};
 use cel::{Context, Env, Program, Value as Answer};
-use kube::CustomResourceExt;
+use kube::{CustomResourceExt, Resource};
 use regex::Regex;
 use serde_json::Value;
 use std::sync::Arc;
@@ -32,11 +32,36 @@ impl Definition {
         })
     }
 
-    /// What is wrong with a ModelService, each with its place; nothing if an API server would take it.
+    /// Reads a ModelService as an API server does: what is null is as if it were not there.
     ///
     /// # Errors
-    /// If it cannot be written as JSON: a fault of this program.
-    pub fn refusals(&self, service: &ModelService) -> Result<Vec<String>> {
+    /// If an API server would refuse it: all that is wrong, each with its place.
+    pub fn read(&self, document: &Value) -> Result<ModelService> {
+        let version = ModelService::api_version(&());
+        if document["apiVersion"] != *version {
+            bail!(
+                "apiVersion is {}, expected {version}",
+                document["apiVersion"]
+            );
+        }
+        if !document["metadata"]["name"].is_string() {
+            bail!("metadata.name is missing, or no text");
+        }
+        let document = without_nulls(document.clone());
+        let spec = &self.schema["properties"]["spec"];
+        if let Some(place) = unknown_field(spec, &document["spec"], "spec") {
+            bail!("unknown field {place}");
+        }
+        let service: ModelService = serde_json::from_value(document)?;
+        let refusals = self.refusals(&service)?;
+        match refusals.is_empty() {
+            true => Ok(service),
+            false => bail!("{}", refusals.join("; ")),
+        }
+    }
+
+    /// What is wrong with a ModelService, each with its place; nothing if an API server would take it.
+    fn refusals(&self, service: &ModelService) -> Result<Vec<String>> {
         let service = without_nulls(serde_json::to_value(service)?);
         let mut found = Vec::new();
         self.judge(&self.schema, &service, "", &mut found);
@@ -49,9 +74,7 @@ impl Definition {
         let before = found.len();
         found.extend(out_of_bounds(schema, value).map(|wrong| at(place, &wrong)));
         for (name, inner) in fields(value) {
-            let known = schema["properties"].get(&name);
-            let known = known.or_else(|| schema.get("additionalProperties"));
-            let schema = known.unwrap_or(&schema["items"]);
+            let schema = schema_of(schema, &name).unwrap_or(&Value::Null);
             self.judge(schema, inner, &format!("{place}.{name}"), found);
         }
         if found.len() > before {
@@ -82,6 +105,24 @@ impl Definition {
             other => Err(anyhow!("{rule} is {other:?}")),
         }
     }
+}
+
+/// What a schema says of what is in it by this name or number, if anything.
+fn schema_of<'a>(schema: &'a Value, name: &str) -> Option<&'a Value> {
+    let known = schema["properties"].get(name);
+    let known = known.or_else(|| schema.get("additionalProperties"));
+    known.or_else(|| schema.get("items"))
+}
+
+/// Place of the first field of `value` that its schema does not know.
+fn unknown_field(schema: &Value, value: &Value, place: &str) -> Option<String> {
+    fields(value).into_iter().find_map(|(name, inner)| {
+        let place = format!("{place}.{name}");
+        match schema_of(schema, &name) {
+            Some(schema) => unknown_field(schema, inner, &place),
+            None => Some(place),
+        }
+    })
 }
 
 /// What is in a value, by its name or number.
@@ -126,8 +167,16 @@ fn out_of_bounds(schema: &Value, value: &Value) -> Option<String> {
     }
 }
 
+/// API servers know blanks of ASCII only.
+const BLANKS: [(&str, &str); 2] = [(r"\s", r"[\t\n\f\r ]"), (r"\S", r"[^\t\n\f\r ]")];
+
 fn is_like(text: &str, pattern: &str) -> bool {
-    Regex::new(pattern).is_ok_and(|pattern| pattern.is_match(text))
+    let pattern = BLANKS
+        .iter()
+        .fold(pattern.to_owned(), |pattern, (ours, theirs)| {
+            pattern.replace(ours, theirs)
+        });
+    Regex::new(&pattern).is_ok_and(|pattern| pattern.is_match(text))
 }
 
 fn at(place: &str, wrong: &str) -> String {
@@ -154,21 +203,50 @@ fn without_nulls(value: Value) -> Value {
 mod tests {
     use super::*;
     use rstest::rstest;
+    use serde_json::json;
 
-    fn refusals(name: &str, rest: &str) -> Vec<String> {
+    fn read(name: &str, rest: &str) -> Result<ModelService> {
         let text = format!(
             "apiVersion: modelservice.dev/v1alpha1\nkind: ModelService\nmetadata: {{name: {name}}}\nspec: {{model: {{source: {{builtin: {{name: diabetes}}}}}}, {rest}}}\n"
         );
-        let service = crate::yaml::parse(&text).unwrap();
-        Definition::new().unwrap().refusals(&service).unwrap()
+        let document = crate::yaml::documents(&text).unwrap().remove(0);
+        Definition::new().unwrap().read(&document)
+    }
+
+    fn refusal(name: &str, rest: &str) -> String {
+        read(name, rest).unwrap_err().to_string()
+    }
+
+    #[rstest]
+    #[case::much(
+        "replicas: 0, autoscaling: {minReplicas: 2, maxReplicas: 2}, resources: {limits: {cpu: 1}}, \
+         monitoring: {scrape: {interval: 30s, labels: {a/b: c}}, drift: {threshold: 1}, alerts: {labels: {team: risk}}, \
+         businessMetrics: [{name: a_total, type: counter, labels: [{name: b, parameter: c, values: [d]}]}]}"
+    )]
+    #[case::empty_lists("monitoring: {businessMetrics: [], compatibility: []}")]
+    #[case::empty_texts(
+        "monitoring: {businessMetrics: [{name: a, type: counter, help: '', buckets: [], labels: []}]}"
+    )]
+    #[case::nulls(
+        "replicas: null, monitoring: {alerts: null, scrape: {labels: null}}, server: {maxBodyBytes: null}"
+    )]
+    #[case::null_objects("monitoring: null, resources: {requests: null}, autoscaling: null")]
+    fn what_an_api_server_takes_is_not_refused(#[case] rest: &str) {
+        read("churn", rest).unwrap();
     }
 
     #[test]
-    fn what_an_api_server_takes_is_not_refused() {
-        let rest = "replicas: 0, autoscaling: {minReplicas: 2, maxReplicas: 2}, resources: {limits: {cpu: 1}}, \
-            monitoring: {scrape: {interval: 30s, labels: {a/b: c}}, drift: {threshold: 1}, alerts: {labels: {team: risk}}, \
-            businessMetrics: [{name: a_total, type: counter, labels: [{name: b, parameter: c, values: [d]}]}]}";
-        assert_eq!(refusals("churn", rest), [""; 0]);
+    fn null_is_the_default() {
+        let nulls = read("churn", "replicas: null, monitoring: null").unwrap();
+        assert_eq!(json!(nulls), json!(read("churn", "").unwrap()));
+    }
+
+    #[rstest]
+    #[case::version(json!({"apiVersion": "v1", "metadata": {"name": "a"}}), "apiVersion is \"v1\", expected modelservice.dev/v1alpha1")]
+    #[case::no_name(json!({"apiVersion": "modelservice.dev/v1alpha1", "metadata": {"generateName": "a-"}}), "metadata.name is missing")]
+    fn what_has_no_version_or_name_is_refused(#[case] document: Value, #[case] begin: &str) {
+        let error = Definition::new().unwrap().read(&document).unwrap_err();
+        assert!(error.to_string().starts_with(begin), "{error}");
     }
 
     /// What of a schema is looked at here, what was when the text was read, and what says nothing.
@@ -234,6 +312,16 @@ mod tests {
         "monitoring: {objectives: {availability: 100}}",
         "spec.monitoring.objectives.availability"
     )]
+    #[case::unknown(
+        "churn",
+        "monitoring: {alerts: {treshold: 1}}",
+        "unknown field spec.monitoring.alerts.treshold"
+    )]
+    #[case::unknown_in_a_list(
+        "churn",
+        "monitoring: {businessMetrics: [{name: a, type: counter, unit: s}]}",
+        "unknown field spec.monitoring.businessMetrics.0.unit"
+    )]
     #[case::two_fields(
         "churn",
         "monitoring: {scrape: {interval: 10s, timeout: 15s}}",
@@ -259,7 +347,7 @@ mod tests {
         #[case] rest: &str,
         #[case] begin: &str,
     ) {
-        let found = refusals(name, rest);
-        assert!(found.len() == 1 && found[0].starts_with(begin), "{found:?}");
+        let refusal = refusal(name, rest);
+        assert!(refusal.starts_with(begin), "{refusal}");
     }
 }

@@ -15,6 +15,7 @@ mod settings;
 mod support;
 
 use dashboards::{DASHBOARDS, dashboard, expressions};
+use operator::definition::Definition;
 use operator::export::{self, System};
 use operator::plan::Settings;
 use operator::prometheus_operator::PrometheusRule;
@@ -157,7 +158,8 @@ fn prometheus_finds_every_rule_correct() {
 fn exported(name: &str, system: System) -> tempfile::TempDir {
     let directory = tempfile::tempdir().unwrap();
     let (_, text) = examples().into_iter().find(|(one, _)| one == name).unwrap();
-    let ms = operator::yaml::documents(&text).unwrap().remove(0);
+    let document = operator::yaml::documents(&text).unwrap().remove(0);
+    let ms = Definition::new().unwrap().read(&document).unwrap();
     let plan = validate(&ms, &World::default(), &settings()).unwrap();
     let targets = ["127.0.0.1:8080".to_owned(), "127.0.0.1:8081".to_owned()];
     for file in export::files(&plan, system, &targets).unwrap() {

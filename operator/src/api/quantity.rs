@@ -88,10 +88,14 @@ const SUFFIXES: [(&str, u128); 14] = [
 impl Quantity {
     /// The amount in thousandths, rounded down.
     pub fn thousandths(&self) -> Result<u128, QuantityError> {
-        SUFFIXES
-            .iter()
-            .find_map(|(suffix, factor)| scaled(self.0.strip_suffix(suffix)?, *factor))
-            .ok_or_else(|| QuantityError(self.0.clone()))
+        let millionths = self.millionths();
+        let thousandths = millionths.map(|millionths| millionths / 1000);
+        thousandths.ok_or_else(|| QuantityError(self.0.clone()))
+    }
+
+    fn millionths(&self) -> Option<u128> {
+        let mut suffixes = SUFFIXES.iter();
+        suffixes.find_map(|(suffix, factor)| scaled(self.0.strip_suffix(suffix)?, *factor))
     }
 
     /// The amount in whole units, such as bytes, rounded down.
@@ -100,26 +104,26 @@ impl Quantity {
     }
 }
 
-/// Suffixes of canonical amounts, each a thousand times the one before, from thousandths on.
-const DECIMAL: [&str; 8] = ["m", "", "k", "M", "G", "T", "P", "E"];
+/// Suffixes of canonical amounts, each a thousand times the one before, from millionths on.
+const DECIMAL: [&str; 9] = ["u", "m", "", "k", "M", "G", "T", "P", "E"];
 /// And each 1,024 times the one before, from units on.
 const BINARY: [&str; 7] = ["", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"];
+const MILLION: u128 = 1_000_000;
+/// Beyond that many units Kubernetes rounds.
+const MOST: u128 = i64::MAX as u128;
 
 impl Quantity {
     /// The form that the API server stores: without a fraction, and with the largest suffix for that, which
-    /// is binary if it was and the amount is at least 1,024 whole units. None for what is finer than
-    /// thousandths.
+    /// is binary if it was and the amount is at least 1,024 whole units. None for what it would round.
     ///
     /// Source: `CanonicalizeBytes` in Kubernetes' `apimachinery/pkg/api/resource/quantity.go`.
     fn canonical(&self) -> Option<String> {
-        let thousandths = self.thousandths().ok()?;
-        let is_finer = self.0.strip_suffix('m').is_some_and(|it| it.contains('.'));
-        let is_binary =
-            self.0.ends_with('i') && thousandths % 1000 == 0 && thousandths >= 1024 * 1000;
-        match is_binary {
-            _ if is_finer => None,
-            true => Some(shortest(thousandths / 1000, 1024, &BINARY)),
-            false => Some(shortest(thousandths, 1000, &DECIMAL)),
+        let millionths = self.millionths()?;
+        let (units, rest) = (millionths / MILLION, millionths % MILLION);
+        match self.0.ends_with('i') && rest == 0 && units >= 1024 {
+            _ if units >= MOST => None,
+            true => Some(shortest(units, 1024, &BINARY)),
+            false => Some(shortest(millionths, 1000, &DECIMAL)),
         }
     }
 }
@@ -137,7 +141,7 @@ fn shortest(mut number: u128, step: u128, suffixes: &[&str]) -> String {
     format!("{number}{}", suffixes[at])
 }
 
-/// `number × factor` for a decimal number with at most three places.
+/// `number × factor`, in thousandths of the factor's unit, for a decimal number with at most three places.
 fn scaled(number: &str, factor: u128) -> Option<u128> {
     let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
     let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
@@ -150,7 +154,7 @@ fn scaled(number: &str, factor: u128) -> Option<u128> {
         .ok()?
         .checked_mul(1000)?
         .checked_add(thousandths)?;
-    Some(value.checked_mul(factor)? / 1000)
+    value.checked_mul(factor)
 }
 
 #[cfg(test)]
@@ -185,7 +189,9 @@ mod tests {
     #[case("1.001Ki", "1025024m")]
     #[case("1000Ki", "1000Ki")]
     #[case("2048Ti", "2Pi")]
-    #[case("0.5m", "0.5m")]
+    #[case("0.5m", "500u")]
+    #[case("1.5m", "1500u")]
+    #[case("9999999P", "9999999P")]
     fn amounts_are_written_as_kubernetes_writes_them(#[case] text: &str, #[case] canonical: &str) {
         assert_eq!(KubeQuantity::from(&Quantity::from(text)).0, canonical);
     }

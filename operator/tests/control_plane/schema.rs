@@ -316,7 +316,7 @@ fn names_that_a_service_or_a_label_cannot_carry_are_refused() {
 }
 
 /// Amounts that Kubernetes writes otherwise than people do.
-const AMOUNTS: [&str; 14] = [
+const AMOUNTS: [&str; 16] = [
     "0.5",
     "1000m",
     "1.0",
@@ -331,6 +331,8 @@ const AMOUNTS: [&str; 14] = [
     "2048Ti",
     "128974848",
     "123M",
+    "0.5m",
+    "1.5m",
 ];
 
 #[test]

@@ -59,7 +59,7 @@ fn uninstalling_leaves_models_running_and_installing_again_finds_them() {
 }
 
 /// Values, and what helm says about them.
-const VALUES: [(&str, &str); 6] = [
+const VALUES: [(&str, &str); 8] = [
     ("networkPolicies=null", "missing property 'networkPolicies'"),
     (
         "metrics.serviceMonitor=null",
@@ -67,6 +67,8 @@ const VALUES: [(&str, &str); 6] = [
     ),
     ("monitorLabels.team=a b", "'a b' does not match pattern"),
     ("monitorLabels.a b=c", "'a b' does not match pattern"),
+    ("monitorLabels.team=null", "got null, want string"),
+    ("image.pullPolicy=null", "missing property 'pullPolicy'"),
     ("replicas=0", "minimum"),
     ("imagee.tag=1", "'imagee' not allowed"),
 ];
