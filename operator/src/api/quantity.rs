@@ -104,26 +104,27 @@ impl Quantity {
     }
 }
 
-/// Suffixes of canonical amounts, each a thousand times the one before, from millionths on.
-const DECIMAL: [&str; 9] = ["u", "m", "", "k", "M", "G", "T", "P", "E"];
+/// Suffixes of canonical amounts, each a thousand times the one before, from thousandths on.
+const DECIMAL: [&str; 8] = ["m", "", "k", "M", "G", "T", "P", "E"];
 /// And each 1,024 times the one before, from units on.
 const BINARY: [&str; 7] = ["", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"];
-const MILLION: u128 = 1_000_000;
-/// Beyond that many units Kubernetes rounds.
+/// Beyond that many units Kubernetes rounds down.
 const MOST: u128 = i64::MAX as u128;
 
 impl Quantity {
-    /// The form that the API server stores: without a fraction, and with the largest suffix for that, which
-    /// is binary if it was and the amount is at least 1,024 whole units. None for what it would round.
+    /// The form that the API server stores for a container: in thousandths, rounded up, without a fraction,
+    /// and with the largest suffix for that, which is binary if it was and the amount is at least 1,024
+    /// whole units. None for what is no amount, or more than Kubernetes counts.
     ///
-    /// Source: `CanonicalizeBytes` in Kubernetes' `apimachinery/pkg/api/resource/quantity.go`.
+    /// Source: `CanonicalizeBytes` in Kubernetes' `apimachinery/pkg/api/resource/quantity.go`, and
+    /// `SetDefaults_ResourceList` in its `pkg/apis/core/v1/defaults.go`.
     fn canonical(&self) -> Option<String> {
-        let millionths = self.millionths()?;
-        let (units, rest) = (millionths / MILLION, millionths % MILLION);
+        let thousandths = self.millionths()?.div_ceil(1000);
+        let (units, rest) = (thousandths / 1000, thousandths % 1000);
         match self.0.ends_with('i') && rest == 0 && units >= 1024 {
             _ if units >= MOST => None,
             true => Some(shortest(units, 1024, &BINARY)),
-            false => Some(shortest(millionths, 1000, &DECIMAL)),
+            false => Some(shortest(thousandths, 1000, &DECIMAL)),
         }
     }
 }
@@ -189,8 +190,8 @@ mod tests {
     #[case("1.001Ki", "1025024m")]
     #[case("1000Ki", "1000Ki")]
     #[case("2048Ti", "2Pi")]
-    #[case("0.5m", "500u")]
-    #[case("1.5m", "1500u")]
+    #[case("0.5m", "1m")]
+    #[case("1.5m", "2m")]
     #[case("9999999P", "9999999P")]
     fn amounts_are_written_as_kubernetes_writes_them(#[case] text: &str, #[case] canonical: &str) {
         assert_eq!(KubeQuantity::from(&Quantity::from(text)).0, canonical);
