@@ -39,6 +39,8 @@ pub struct Owner<'a> {
     pub namespace: &'a str,
     /// Its name.
     pub name: &'a str,
+    /// Name of what belongs to its configuration.
+    pub config: &'a str,
     /// Its UID.
     pub uid: &'a str,
     /// Whether its children were all as its spec wants them once.
@@ -95,13 +97,11 @@ impl Applier {
             dashboard,
         } = children;
         let World { live, apis, .. } = world;
-        let name = owner.name;
-        let config = config_map.as_ref().map(ResourceExt::name_any);
-        let (config, board) = (config.unwrap_or_default(), meta::dashboard_name(name));
-        let found = named(&live.config_maps, &config);
-        let config_map = self.one(owner, &config, config_map, found).await?;
-        let found = named(&live.network_policies, &config);
-        let network_policy = self.aside(owner, &config, network_policy, found).await;
+        let Owner { name, config, .. } = owner;
+        let found = named(&live.config_maps, config);
+        let config_map = self.one(owner, config, config_map, found).await?;
+        let found = named(&live.network_policies, config);
+        let network_policy = self.aside(owner, config, network_policy, found).await;
         // Before the pods: who refuses those does not keep the way to the old ones closed.
         let found = live.service.as_deref();
         let service = self.one(owner, name, service, found).await?;
@@ -119,6 +119,7 @@ impl Applier {
         let service_monitor = self.optional(is_known, owner, service_monitor, found).await;
         let (found, is_known) = (live.prometheus_rule.as_deref(), apis.prometheus_rules);
         let prometheus_rule = self.optional(is_known, owner, prometheus_rule, found).await;
+        let board = meta::dashboard_name(name);
         let found = named(&live.config_maps, &board);
         let dashboard = self.aside(owner, &board, dashboard, found).await;
         Ok(Children {

@@ -102,7 +102,7 @@ pub fn start(source: &Source) -> (Caches, Triggers, AllTriggers) {
     let (rejections, rejections_known) = rejections(source, &mut triggers);
     let (namespaces, namespaces_known) = namespaces(source, &mut all);
     let caches = Caches {
-        config_maps: several::<Metadata<ConfigMap>, ConfigMap, ()>(source, &mut triggers),
+        config_maps: several::<Metadata<ConfigMap>, _, _>(source, &mut triggers),
         services: metadata(source, &mut triggers),
         deployments: keep::<ReadDeployment, Deployment, Rollout>(
             source,
@@ -112,11 +112,8 @@ pub fn start(source: &Source) -> (Caches, Triggers, AllTriggers) {
         ),
         disruption_budgets: metadata(source, &mut triggers),
         autoscalers: metadata(source, &mut triggers),
-        network_policies: several::<Metadata<NetworkPolicy>, NetworkPolicy, ()>(
-            source,
-            &mut triggers,
-        ),
-        pods: several::<ReadPod, Pod, PodState>(source, &mut triggers),
+        network_policies: several::<Metadata<NetworkPolicy>, _, _>(source, &mut triggers),
+        pods: several::<ReadPod, _, _>(source, &mut triggers),
         service_monitors: optional(source, &mut triggers, &mut all),
         prometheus_rules: optional(source, &mut triggers, &mut all),
         prometheuses,

@@ -1,5 +1,6 @@
 //! What a valid ModelService means: every default resolved, every text parsed.
 
+use crate::meta;
 use contract::config::ServerConfig;
 use contract::endpoints::{SECRETS_DIR, SOURCE_SECRETS_DIR};
 use k8s_openapi::api::core::v1::ResourceRequirements;
@@ -66,7 +67,7 @@ pub struct Plan {
     /// The server's image.
     pub image: Image,
     /// The server's configuration.
-    pub config: ServerConfig,
+    pub config: Configuration,
     /// Volume that holds the model file, if any.
     pub model_volume: Option<ModelVolume>,
     /// Secret with what the server needs to fetch the model, if it does.
@@ -80,6 +81,11 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// Name of what belongs to the configuration.
+    pub fn config_name(&self) -> String {
+        meta::config_name(&self.id.name, &self.config.hash)
+    }
+
     /// Pods that there are at any time.
     pub fn fewest_replicas(&self) -> i32 {
         let autoscaling = self.autoscaling.as_ref();
@@ -92,6 +98,27 @@ impl Plan {
     pub fn most_replicas(&self) -> i32 {
         let autoscaling = self.autoscaling.as_ref().filter(|_| self.replicas > 0);
         autoscaling.map_or(self.replicas, |autoscaling| autoscaling.most)
+    }
+}
+
+/// The server's configuration. All that belongs to it carries its hash, so that pods of an earlier one
+/// keep what they were made with (`docs/decisions/017-a-configuration-keeps-its-own.md`).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Configuration {
+    /// What the server is told.
+    pub server: ServerConfig,
+    /// The same, as the file that the server reads.
+    pub text: String,
+    /// The first characters of the sha256 of that file: few enough to read, and enough for all that one
+    /// ModelService will ever have.
+    pub hash: String,
+}
+
+impl From<ServerConfig> for Configuration {
+    fn from(server: ServerConfig) -> Self {
+        let text = format!("{:#}\n", serde_json::json!(server));
+        let hash = meta::sha256_hex(text.as_bytes())[..10].to_owned();
+        Self { server, text, hash }
     }
 }
 

@@ -7,12 +7,11 @@ use crate::caches::Caches;
 use crate::clients::Clients;
 use crate::controller::Work;
 use crate::error::{Error, Retry};
-use crate::meta;
 use crate::metrics::Metrics;
 use crate::observe::observe;
 use crate::plan::{Plan, Settings};
 use crate::queue::Id;
-use crate::render::{Children, config_hash, render};
+use crate::render::{Children, render};
 use crate::settled::{Scene, Settled};
 use crate::status::{Verdict, publish::Publisher, status, was_settled};
 use crate::validate::validate;
@@ -203,16 +202,17 @@ async fn report(
 async fn converge(ms: &ModelService, context: &Context, world: &World) -> Outcome {
     let plan = validate(ms, world, &context.settings)?;
     let uid = ms.uid().unwrap_or_default();
+    let config = plan.config_name();
     let owner = Owner {
         namespace: &plan.id.namespace,
         name: &plan.id.name,
+        config: &config,
         uid: &uid,
         settled: was_settled(ms),
     };
     let children = context.applier.apply(owner, render(&plan), world).await?;
-    let config = meta::config_name(owner.name, &config_hash(&plan));
     let swept = match children.deployment {
-        apply::Outcome::Unchanged => context.applier.sweep(owner, &config, world).await,
+        apply::Outcome::Unchanged => context.applier.sweep(owner, world).await,
         _ => Ok(()),
     };
     Ok(Done {

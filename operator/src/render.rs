@@ -17,7 +17,6 @@ pub use service::url;
 
 use crate::plan::Plan;
 use crate::prometheus_operator::{PrometheusRule, ServiceMonitor};
-use config_map::Configuration;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use k8s_openapi::api::core::v1::{ConfigMap, Service};
@@ -63,26 +62,20 @@ impl Stage for Rendered {
     type Child<K> = Option<K>;
 }
 
-/// The hash by which the pods of a plan are known, and what belongs to its configuration.
-pub fn config_hash(plan: &Plan) -> String {
-    Configuration::of(plan).hash
-}
-
 /// Renders every child of a plan.
 pub fn render(plan: &Plan) -> Children<Rendered> {
-    let configuration = Configuration::of(plan);
     let network = plan.network.as_ref();
     let monitoring = plan.monitoring.as_ref();
     Children {
-        config_map: Some(config_map::render(plan, &configuration)),
-        deployment: Some(deployment::render(plan, &configuration)),
+        config_map: Some(config_map::render(plan)),
+        deployment: Some(deployment::render(plan)),
         service: Some(service::render(&plan.id)),
         disruption_budget: disruption_budget::render(plan),
         autoscaler: plan
             .autoscaling
             .as_ref()
             .map(|a| autoscaler::render(&plan.id, a)),
-        network_policy: network.map(|n| network_policy::render(&plan.id, &configuration, n)),
+        network_policy: network.map(|n| network_policy::render(plan, n)),
         service_monitor: monitoring.map(|m| service_monitor::render(&plan.id, &m.scrape)),
         prometheus_rule: monitoring.map(|m| rules::render(plan, m)),
         dashboard: monitoring

@@ -35,12 +35,12 @@ pub fn status(ms: &ModelService, world: &World, verdict: &Verdict<'_>) -> Option
     let model_image = ms.spec.model.source.image.as_ref();
     let model_image = model_image.map(|image| image.reference.as_str());
     let config_hash = match verdict {
-        Verdict::Applied(plan, _) => Some(render::config_hash(plan)),
+        Verdict::Applied(plan, _) => Some(plan.config.hash.as_str()),
         Verdict::Failed(_) => None,
     };
     let view = View {
         rollout: rollout(world, verdict),
-        trouble: trouble::of_pods(&world.pods, config_hash.as_deref(), model_image),
+        trouble: trouble::of_pods(&world.pods, config_hash, model_image),
         unselected: unselected(world, verdict),
         rejection: world.rejection.clone(),
     };
@@ -95,7 +95,7 @@ fn model(ms: &ModelService, world: &World, plan: &Plan) -> ModelStatus {
         false => None,
     };
     let (version, sha256) = said.map_or((None, None), |said| (said.version, said.sha256));
-    let planned = &plan.config.model;
+    let planned = &plan.config.server.model;
     ModelStatus {
         version: planned.version.clone().or(version),
         sha256: planned.sha256.clone().or(sha256),
@@ -710,7 +710,7 @@ mod tests {
             "{{containerStatuses: [{{name: server, image: i, imageID: '', ready: false, restartCount: 0, state: {end}}}]}}"
         );
         let unschedulable = "{conditions: [{type: PodScheduled, status: 'False', reason: Unschedulable, message: no room}]}";
-        let current = render::config_hash(&plan(&World::default()));
+        let current = plan(&World::default()).config.hash;
         let pods = vec![
             pod_of(&current, 1, &corrupt),
             pod_of("earlier", 9, unschedulable),

@@ -34,7 +34,7 @@ pub fn validate(ms: &ModelService, world: &World, settings: &Settings) -> Result
     let autoscaling = autoscaling.transpose()?;
     let (replicas, replicas_seen_at) = replicas(spec.replicas, world, autoscaling.as_ref());
     Ok(Plan {
-        config: server_config(model.config, tracing, spec, api_keys.as_ref())?,
+        config: server_config(model.config, tracing, spec, api_keys.as_ref())?.into(),
         resources: resources::resources(&spec.resources)?,
         monitoring: monitoring::monitoring(&spec.monitoring, &id, settings)?,
         image: Image {
@@ -218,9 +218,9 @@ mod tests {
         )
         .unwrap();
         assert_eq!(plan.replicas, 1);
-        assert_eq!(plan.config.limits, Limits::default());
-        assert_eq!(plan.config.model.name.as_deref(), Some("churn"));
-        assert_eq!(plan.config.model.version.as_deref(), Some("1"));
+        assert_eq!(plan.config.server.limits, Limits::default());
+        assert_eq!(plan.config.server.model.name.as_deref(), Some("churn"));
+        assert_eq!(plan.config.server.model.version.as_deref(), Some("1"));
         let memory = |list: &Option<BTreeMap<String, KubeQuantity>>| {
             list.as_ref().unwrap()["memory"].0.clone()
         };
@@ -306,10 +306,13 @@ mod tests {
     fn a_config_map_gives_the_checksum_and_the_version_of_its_present_content() {
         let found = with(ModelData::Sha256("ab".repeat(32)));
         let plan = plan(&format!("{{model: {{source: {CONFIG_MAP}}}}}"), &found).unwrap();
-        assert_eq!(plan.config.model.sha256, Some("ab".repeat(32)));
-        assert_eq!(plan.config.model.version.as_deref(), Some("abababab"));
+        assert_eq!(plan.config.server.model.sha256, Some("ab".repeat(32)));
         assert_eq!(
-            plan.config.model.source,
+            plan.config.server.model.version.as_deref(),
+            Some("abababab")
+        );
+        assert_eq!(
+            plan.config.server.model.source,
             contract::config::ModelSource::File("/models/churn.json".into())
         );
     }
@@ -352,11 +355,14 @@ mod tests {
         let plan = plan(&spec, &World::default()).unwrap();
         let secret = plan.source_secret.unwrap();
         assert_eq!(secret.name, "keys");
-        let ModelSource::S3(found) = plan.config.model.source else {
-            panic!("{:?}", plan.config.model.source);
+        let ModelSource::S3(found) = plan.config.server.model.source else {
+            panic!("{:?}", plan.config.server.model.source);
         };
         assert_eq!(found.secrets, Some(secret.folder()));
-        assert_eq!(plan.config.model.version.as_deref(), Some("dddddddd"));
+        assert_eq!(
+            plan.config.server.model.version.as_deref(),
+            Some("dddddddd")
+        );
         let destinations = plan.network.unwrap().destinations;
         let host = Host::Inside("storage".to_owned());
         assert_eq!(destinations, [Destination { host, port: 9000 }]);
@@ -370,7 +376,7 @@ mod tests {
                 "{{model: {{source: {{builtin: {{name: diabetes}}}}}}, monitoring: {{{monitoring}tracing: {tracing}}}}}"
             );
             let plan = plan(&spec, &World::default()).unwrap();
-            let tracing = plan.config.tracing.unwrap();
+            let tracing = plan.config.server.tracing.unwrap();
             assert_eq!(tracing.endpoint, "http://collector.observability.svc:4318");
             assert_eq!(tracing.sample_ratio, 0.1);
             let host = Host::Inside("observability".to_owned());
@@ -419,11 +425,11 @@ mod tests {
             "{{model: {{source: {{mlflow: {{trackingUri: 'https://mlflow.example.com', model: churn, {which}}}}}}}}}"
         );
         let plan = plan(&spec, &World::default()).unwrap();
-        let ModelSource::Mlflow(found) = plan.config.model.source else {
-            panic!("{:?}", plan.config.model.source);
+        let ModelSource::Mlflow(found) = plan.config.server.model.source else {
+            panic!("{:?}", plan.config.server.model.source);
         };
         assert_eq!(found.version, expected);
-        assert_eq!(plan.config.model.version.as_deref(), version);
+        assert_eq!(plan.config.server.model.version.as_deref(), version);
     }
 
     #[test]
@@ -434,13 +440,16 @@ mod tests {
             &World::default(),
         )
         .unwrap();
-        assert_eq!(unknown.config.model.version, None);
+        assert_eq!(unknown.config.server.model.version, None);
         let spec = format!(
             "{{model: {{source: {source}, sha256: {}}}}}",
             "d".repeat(64)
         );
         let known = plan(&spec, &World::default()).unwrap();
-        assert_eq!(known.config.model.version.as_deref(), Some("dddddddd"));
+        assert_eq!(
+            known.config.server.model.version.as_deref(),
+            Some("dddddddd")
+        );
         assert_eq!(
             known.model_volume,
             Some(ModelVolume::Claim {
@@ -464,7 +473,7 @@ mod tests {
             let keys = format!("server: {{apiKeys: {{secretRef: {secret}}}}}");
             let spec = format!("{{model: {{source: {BUILTIN}}}, {keys}}}");
             let plan = plan(&spec, &World::default()).unwrap();
-            assert_eq!(plan.config.api_keys.unwrap().file, file);
+            assert_eq!(plan.config.server.api_keys.unwrap().file, file);
             assert_eq!(plan.api_keys.unwrap().file(), file);
         }
     }

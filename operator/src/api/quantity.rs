@@ -104,10 +104,6 @@ impl Quantity {
     }
 }
 
-/// Suffixes of canonical amounts, each a thousand times the one before, from thousandths on.
-const DECIMAL: [&str; 8] = ["m", "", "k", "M", "G", "T", "P", "E"];
-/// And each 1,024 times the one before, from units on.
-const BINARY: [&str; 7] = ["", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"];
 /// Beyond that many units Kubernetes rounds down.
 const MOST: u128 = i64::MAX as u128;
 
@@ -121,25 +117,23 @@ impl Quantity {
     fn canonical(&self) -> Option<String> {
         let thousandths = self.millionths()?.div_ceil(1000);
         let (units, rest) = (thousandths / 1000, thousandths % 1000);
-        match self.0.ends_with('i') && rest == 0 && units >= 1024 {
+        let is_binary = self.0.ends_with('i') && rest == 0 && units >= 1024;
+        match thousandths {
+            0 => Some("0".to_owned()),
             _ if units >= MOST => None,
-            true => Some(shortest(units, 1024, &BINARY)),
-            false => Some(shortest(thousandths, 1000, &DECIMAL)),
+            _ => shortest(thousandths, is_binary),
         }
     }
 }
 
-/// A number of the first of `suffixes` with the largest of them that leaves it whole.
-fn shortest(mut number: u128, step: u128, suffixes: &[&str]) -> String {
-    if number == 0 {
-        return "0".to_owned();
-    }
-    let mut at = 0;
-    while number.is_multiple_of(step) && at + 1 < suffixes.len() {
-        number /= step;
-        at += 1;
-    }
-    format!("{number}{}", suffixes[at])
+/// So many thousandths, with the suffix of the largest factor that leaves a whole number.
+fn shortest(thousandths: u128, is_binary: bool) -> Option<String> {
+    let is_of_form = |suffix: &str| suffix.is_empty() || suffix.ends_with('i') == is_binary;
+    let fitting = SUFFIXES
+        .iter()
+        .filter(|(suffix, factor)| is_of_form(suffix) && thousandths.is_multiple_of(*factor));
+    let (suffix, factor) = fitting.max_by_key(|(_, factor)| *factor)?;
+    Some(format!("{}{suffix}", thousandths / factor))
 }
 
 /// `number × factor`, in thousandths of the factor's unit, for a decimal number with at most three places.

@@ -11,9 +11,9 @@ use k8s_openapi::api::apps::v1::Deployment;
 use std::sync::Arc;
 
 impl Applier {
-    /// Deletes what belongs to a configuration other than that of this name, if no pod can need it. To be
-    /// asked for once the Deployment is found to be as it is wanted.
-    pub async fn sweep(&self, owner: Owner<'_>, config: &str, world: &World) -> Result<(), Error> {
+    /// Deletes what belongs to configurations other than the owner's, if no pod can need it. To be asked for
+    /// once the Deployment is found to be as it is wanted.
+    pub async fn sweep(&self, owner: Owner<'_>, world: &World) -> Result<(), Error> {
         if !self.is_rolled_out(owner, world) {
             return Ok(());
         }
@@ -22,7 +22,7 @@ impl Applier {
         let mut kept: Vec<_> = hashes
             .map(|hash| meta::config_name(owner.name, hash))
             .collect();
-        kept.push(config.to_owned());
+        kept.push(owner.config.to_owned());
         let Live {
             config_maps,
             network_policies,
@@ -70,6 +70,6 @@ impl Applier {
 /// Whether an object of this name belongs to a configuration. Once there was only one, and a NetworkPolicy
 /// of the name of the ModelService.
 fn is_of_configuration(service: &str, name: &str) -> bool {
-    let rest = name.strip_prefix(service);
-    rest.is_some_and(|rest| ["", "-config"].contains(&rest) || rest.starts_with("-config-"))
+    let former = [service, &format!("{service}-config")];
+    former.contains(&name) || name.starts_with(&meta::config_name(service, ""))
 }

@@ -1,4 +1,3 @@
-use super::config_map::Configuration;
 use crate::meta;
 use crate::plan::{Identity, ModelVolume, Plan, SecretKey, SourceSecret};
 use contract::endpoints::{ADMIN, CONFIG_DIR, CONFIG_FILE, LIVEZ, MODEL_DIR, PORTS, READYZ};
@@ -33,7 +32,7 @@ const START_SECONDS: u16 = 100;
 /// Seconds between being told to stop and being killed.
 fn grace_seconds(plan: &Plan) -> u32 {
     let waits = PRE_STOP_SECONDS + DRAIN_SECONDS + ROOM_SECONDS;
-    u32::from(waits) + plan.config.limits.last_answers_seconds()
+    u32::from(waits) + plan.config.server.limits.last_answers_seconds()
 }
 
 /// Seconds without a new ready pod after which a rollout has failed: one may have to wait for the place
@@ -43,7 +42,7 @@ fn progress_seconds(plan: &Plan) -> u32 {
 }
 
 /// The pods.
-pub(super) fn render(plan: &Plan, configuration: &Configuration) -> Deployment {
+pub(super) fn render(plan: &Plan) -> Deployment {
     Deployment {
         metadata: ObjectMeta {
             // An autoscaler may just have changed the number: then nothing is written.
@@ -57,8 +56,8 @@ pub(super) fn render(plan: &Plan, configuration: &Configuration) -> Deployment {
             progress_deadline_seconds: i32::try_from(progress_seconds(plan)).ok(),
             revision_history_limit: Some(3),
             template: PodTemplateSpec {
-                metadata: Some(pod_metadata(&plan.id, &configuration.hash)),
-                spec: Some(pod(plan, &configuration.name)),
+                metadata: Some(pod_metadata(plan)),
+                spec: Some(pod(plan)),
             },
             ..DeploymentSpec::default()
         }),
@@ -78,9 +77,9 @@ fn strategy() -> DeploymentStrategy {
 }
 
 /// The configuration's hash on the pods, by which its NetworkPolicy selects them.
-fn pod_metadata(id: &Identity, config_hash: &str) -> ObjectMeta {
-    let mut labels = meta::labels(id);
-    labels.insert(meta::config_label(), config_hash.to_owned());
+fn pod_metadata(plan: &Plan) -> ObjectMeta {
+    let mut labels = meta::labels(&plan.id);
+    labels.insert(meta::config_label(), plan.config.hash.clone());
     ObjectMeta {
         labels: Some(labels),
         annotations: Some(BTreeMap::from([(
@@ -91,7 +90,7 @@ fn pod_metadata(id: &Identity, config_hash: &str) -> ObjectMeta {
     }
 }
 
-fn pod(plan: &Plan, config_map: &str) -> PodSpec {
+fn pod(plan: &Plan) -> PodSpec {
     PodSpec {
         automount_service_account_token: Some(false),
         enable_service_links: Some(false),
@@ -109,7 +108,7 @@ fn pod(plan: &Plan, config_map: &str) -> PodSpec {
         }),
         topology_spread_constraints: Some(SPREAD.map(|over| spread(&plan.id, over)).to_vec()),
         containers: vec![container(plan)],
-        volumes: Some(volumes(plan, config_map)),
+        volumes: Some(volumes(plan)),
         ..PodSpec::default()
     }
 }
@@ -210,11 +209,11 @@ const SOURCE_VOLUME: &str = "source";
 const SECRET_MODE: i32 = 0o440;
 
 /// A changed configuration is another ConfigMap, which rolls the pods.
-fn volumes(plan: &Plan, config_map: &str) -> Vec<Volume> {
+fn volumes(plan: &Plan) -> Vec<Volume> {
     let config = Volume {
         name: CONFIG_VOLUME.to_owned(),
         config_map: Some(ConfigMapVolumeSource {
-            name: config_map.to_owned(),
+            name: plan.config_name(),
             ..ConfigMapVolumeSource::default()
         }),
         ..Volume::default()

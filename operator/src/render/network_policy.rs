@@ -1,6 +1,5 @@
-use super::config_map::Configuration;
 use crate::meta;
-use crate::plan::{Destination, Host, Identity, NetworkAccess};
+use crate::plan::{Destination, Host, NetworkAccess, Plan};
 use contract::endpoints::{ADMIN, GRPC, HTTP, Port};
 use k8s_openapi::api::networking::v1::{
     IPBlock, NetworkPolicy, NetworkPolicyEgressRule, NetworkPolicyIngressRule, NetworkPolicyPeer,
@@ -20,11 +19,7 @@ const EVERYWHERE: [(&str, &str); 2] = [("0.0.0.0/0", "169.254.0.0/16"), ("::/0",
 /// Predictions may be asked for by all pods of the cluster, metrics by those that monitor; kubelets
 /// may always probe. The pods themselves call nobody but whom their model comes from and their traces go to:
 /// that is why pods of each configuration have a policy of their own.
-pub(super) fn render(
-    id: &Identity,
-    configuration: &Configuration,
-    access: &NetworkAccess,
-) -> NetworkPolicy {
+pub(super) fn render(plan: &Plan, access: &NetworkAccess) -> NetworkPolicy {
     let everywhere = vec![namespaces(BTreeMap::new())];
     let monitoring = access.monitoring_namespaces.iter();
     let monitoring = match access.monitoring_namespaces.is_empty() {
@@ -32,9 +27,9 @@ pub(super) fn render(
         false => monitoring.map(|name| namespace(name)).collect(),
     };
     NetworkPolicy {
-        metadata: meta::object(id, configuration.name.clone(), &BTreeMap::new()),
+        metadata: meta::object(&plan.id, plan.config_name(), &BTreeMap::new()),
         spec: Some(NetworkPolicySpec {
-            pod_selector: Some(of_configuration(id, configuration)),
+            pod_selector: Some(pods_of_configuration(plan)),
             policy_types: Some(vec!["Ingress".to_owned(), "Egress".to_owned()]),
             ingress: Some(vec![
                 allow(&[HTTP, GRPC], everywhere),
@@ -45,9 +40,9 @@ pub(super) fn render(
     }
 }
 
-fn of_configuration(id: &Identity, configuration: &Configuration) -> LabelSelector {
-    let mut labels = meta::selector(id);
-    labels.insert(meta::config_label(), configuration.hash.clone());
+fn pods_of_configuration(plan: &Plan) -> LabelSelector {
+    let mut labels = meta::selector(&plan.id);
+    labels.insert(meta::config_label(), plan.config.hash.clone());
     LabelSelector {
         match_labels: Some(labels),
         ..LabelSelector::default()

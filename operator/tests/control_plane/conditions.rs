@@ -1,6 +1,7 @@
 //! What users read when something is wrong, and that mending it heals.
 
 use crate::cluster::Cluster;
+use crate::deployment::mounted;
 use crate::installed::PATIENCE;
 use crate::kubectl::{condition, eventually, kubectl};
 use serde_json::{Value, json};
@@ -173,12 +174,6 @@ fn of_configurations(cluster: &Cluster) -> BTreeSet<String> {
     ours.map(str::to_owned).collect()
 }
 
-/// Name of the configuration that new pods get.
-fn mounted(deployment: &Value) -> String {
-    let volume = &deployment["spec"]["template"]["spec"]["volumes"][0];
-    volume["configMap"]["name"].as_str().unwrap().to_owned()
-}
-
 #[test]
 #[ignore = "needs a control plane: make test-control-plane"]
 fn what_pods_were_made_with_stays_until_all_pods_are_of_the_new_spec() {
@@ -188,7 +183,11 @@ fn what_pods_were_made_with_stays_until_all_pods_are_of_the_new_spec() {
         cluster.serve(&format!("{{model: {model}}}")).unwrap();
     };
     serve("{http: {url: 'http://models/a'}}");
-    let first = mounted(&cluster.wait("deployment", "churn", |_| true));
+    let configuration = |wanted: &dyn Fn(&Value) -> bool| {
+        let deployment = cluster.wait("deployment", "churn", wanted);
+        mounted(&deployment).unwrap().to_owned()
+    };
+    let first = configuration(&|_| true);
     cluster.wait("modelservice", "churn", |ms| ms["status"]["replicas"] == 1);
     cluster.pods_say(&answering());
     cluster.wait_condition("Ready", "True", "Available");
@@ -196,11 +195,11 @@ fn what_pods_were_made_with_stays_until_all_pods_are_of_the_new_spec() {
     let old = bind_only_pod(&cluster);
     // Two that do not get anywhere.
     serve("{http: {url: 'http://elsewhere/a'}}");
-    let is_second = |deployment: &Value| mounted(deployment) != first;
-    let second = mounted(&cluster.wait("deployment", "churn", is_second));
+    let second = configuration(&|deployment| mounted(deployment) != Some(&first));
     serve("{persistentVolumeClaim: {claimName: models, path: a}}");
-    let is_third = |deployment: &Value| ![&first, &second].contains(&&mounted(deployment));
-    let third = mounted(&cluster.wait("deployment", "churn", is_third));
+    let third = configuration(&|deployment| {
+        ![Some(&*first), Some(&*second)].contains(&mounted(deployment))
+    });
     cluster.wait("deployment", "churn", |deployment| {
         deployment["status"]["updatedReplicas"] == 1
     });

@@ -14,6 +14,8 @@ mod cluster;
 mod conditions;
 #[path = "../support/configuration.rs"]
 mod configuration;
+#[path = "../support/deployment.rs"]
+mod deployment;
 mod election;
 #[path = "../support/installed.rs"]
 mod installed;

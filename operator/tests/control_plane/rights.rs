@@ -2,6 +2,7 @@
 
 use crate::audit_log;
 use crate::cluster::{Cluster, account, while_told};
+use crate::deployment::mounted;
 use crate::installed::{chart, install_monitoring_kind};
 use crate::lifecycle::MONITORING;
 use serde_json::Value;
@@ -100,9 +101,8 @@ fn the_operator_has_no_right_that_it_does_not_use() {
         cluster.wait_gone(kind, name);
     }
     cluster.wait_condition("MonitoringReady", "False", "Disabled");
-    let volumes =
-        &cluster.get("deployment", "churn").unwrap()["spec"]["template"]["spec"]["volumes"];
-    let policy = volumes[0]["configMap"]["name"].as_str().unwrap();
+    let deployment = cluster.get("deployment", "churn").unwrap();
+    let policy = mounted(&deployment).unwrap();
     while_told(&["--network-policies=false"], || {
         cluster.wait_gone("networkpolicy", policy);
     });

@@ -440,15 +440,16 @@ async fn race(leases: &Api<Lease>, name: &str, round: usize) -> (Duration, usize
         let leaders = racers.iter().filter(|racer| racer.leadership.holds());
         leaders.count()
     };
-    let (begin, mut won, mut most) = (Instant::now(), None, 0);
-    while won.unwrap_or(begin).elapsed() < won.map_or(WON, |_| 3 * PAUSE) {
-        most = most.max(leaders());
-        if most > 0 {
-            won = won.or_else(|| Some(Instant::now()));
-        }
+    let begin = Instant::now();
+    while leaders() == 0 && begin.elapsed() < WON {
         sleep(LOOK).await;
     }
-    (won.unwrap_or_else(Instant::now) - begin, most)
+    let (won, mut most) = (Instant::now(), leaders());
+    while most > 0 && won.elapsed() < 3 * PAUSE {
+        most = most.max(leaders());
+        sleep(LOOK).await;
+    }
+    (won - begin, most)
 }
 
 #[test]

@@ -16,6 +16,8 @@ mod audit;
 #[path = "../support/audit_log.rs"]
 mod audit_log;
 mod crashes;
+#[path = "../support/deployment.rs"]
+mod deployment;
 mod elections;
 mod hidden;
 #[path = "../support/installed.rs"]

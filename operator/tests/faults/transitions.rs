@@ -1,5 +1,6 @@
 //! From any spec to any other: what there is in the end depends on the last one alone.
 
+use crate::deployment::mounted as mounted_by;
 use crate::rig::{Rig, State, difference};
 use crate::{scale, with_rig};
 use fastrand::Rng;
@@ -72,9 +73,9 @@ fn random(random: &mut Rng) -> Value {
 fn decided(state: &State, spec: &Value) -> State {
     let mut state = state.clone();
     let mounted = state.get(&("deployments".to_owned(), "churn".to_owned()));
-    let mounted = mounted.map(|deployment| mounted_by(deployment).to_owned());
+    let mounted = mounted.and_then(|deployment| Some(mounted_by(deployment)?.to_owned()));
     state.retain(|(_, name), _| {
-        !name.starts_with("churn-config-") || mounted.as_deref() == Some(name.as_str())
+        !name.starts_with("churn-config-") || mounted.as_ref() == Some(name)
     });
     for ((plural, _), object) in &mut state {
         match plural.as_str() {
@@ -86,12 +87,6 @@ fn decided(state: &State, spec: &Value) -> State {
         }
     }
     state
-}
-
-/// Name of the configuration of new pods.
-fn mounted_by(deployment: &Value) -> &str {
-    let volume = &deployment["spec"]["template"]["spec"]["volumes"][0];
-    volume["configMap"]["name"].as_str().unwrap()
 }
 
 /// Whether the operator has made anything of a spec: if it cannot work, nothing is.

@@ -14,6 +14,8 @@
 mod api_server;
 mod clock;
 mod cluster;
+#[path = "../support/deployment.rs"]
+mod deployment;
 mod objects;
 mod oracle;
 mod people;

@@ -1,5 +1,6 @@
 //! What the API server in memory keeps: objects, their versions, and all that ever changed.
 
+use crate::deployment::mounted;
 use operator::seen::hash_of;
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -251,12 +252,11 @@ impl Objects {
 
     fn note(&mut self, key: &Key, before: Option<Value>, after: Option<Value>) {
         if let (Some(after), "deployments") = (&after, key.0.as_str()) {
-            let mounted = self.mounted.entry(key.clone()).or_default();
+            let names = self.mounted.entry(key.clone()).or_default();
             if is_rolled_out(after) {
-                mounted.clear();
+                names.clear();
             }
-            let volume = &after["spec"]["template"]["spec"]["volumes"][0];
-            mounted.extend(volume["configMap"]["name"].as_str().map(str::to_owned));
+            names.extend(mounted(after).map(str::to_owned));
         }
         // Nobody watches leases, which are written all the time.
         if key.0 == "leases" {
